@@ -1,0 +1,52 @@
+# Each target is one command and sets itself up. `make demo` and `make test` are all a newcomer needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+NATIVE_SOURCES := $(wildcard cuda_ext/include/*.h cuda_ext/cpu/*.cpp cuda_ext/cpu/*.h cuda_ext/cpu/CMakeLists.txt)
+
+.PHONY: help setup native demo test lint types check format clean
+
+help:            ## What there is
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
+
+setup: $(READY)  ## Make the virtual environment and build the extension
+
+# torch comes first and pinned: an open range, or another package asking for it, would fetch gigabytes of CUDA.
+$(READY): constraints.txt pyproject.toml $(NATIVE_SOURCES)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "Python's venv module is missing. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@command -v c++ >/dev/null || { echo "A C++ compiler is needed. On Debian or Ubuntu: apt-get install g++"; exit 1; }
+	@echo "Setting up $(VENV): a few minutes the first time."
+	@$(PIP) torch
+	@$(PIP) scikit-build-core nanobind cmake ninja
+	@$(PIP) --no-build-isolation --editable '.[bench,dev]'
+	@touch $@
+
+native: $(READY) ## Build the extension (setup does it too)
+
+demo: $(READY)   ## Lift the sample clip and leave pictures, videos and the scene in out/demo/
+	@$(BIN)/python -m benchmarks.demo
+
+test: $(READY)   ## All tests
+	@$(BIN)/python -m pytest -q
+
+lint: $(READY)   ## Style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/clang-format --dry-run --Werror $(wildcard cuda_ext/*/*.cpp cuda_ext/*/*.h)
+
+types: $(READY)  ## Static types
+	@$(BIN)/pyright --warnings
+
+check: lint types test ## Everything that CI asks
+
+format: $(READY) ## Rewrite the sources in the house's style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(wildcard cuda_ext/*/*.cpp cuda_ext/*/*.h)
+
+clean:           ## Remove what was built
+	rm -rf $(VENV) build out fourd/native/*.so

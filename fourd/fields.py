@@ -1,0 +1,74 @@
+"""What the nouns share: the checks of their constructors, whose errors name noun and field, and copying."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fourd.errors import InputError
+
+
+def tensor(owner: str, name: str, value: object, shape: str, dtype: torch.dtype) -> Tensor:
+    """Bring an array-like to a contiguous tensor of ``dtype`` and check its rank and fixed sizes."""
+    try:
+        tensor = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{owner}.{name} must be an array [{shape}], not {type(value).__name__}.") from error
+    wanted = shape.split()
+    fits = tensor.ndim == len(wanted) and all(
+        not want.isdigit() or size == int(want) for size, want in zip(tensor.shape, wanted, strict=True)
+    )
+    if not fits:
+        raise InputError(f"{owner}.{name} has shape {tuple(tensor.shape)}; it must be [{', '.join(wanted)}].")
+    if tensor.is_complex() or (not dtype.is_floating_point and tensor.dtype != dtype):
+        raise InputError(f"{owner}.{name} has dtype {tensor.dtype}; it must be {dtype}.")
+    return tensor.to(dtype).contiguous()
+
+
+def finite(owner: str, name: str, tensor: Tensor) -> None:
+    """Refuse NaN and infinity."""
+    if not bool(torch.isfinite(tensor).all()):
+        raise InputError(f"{owner}.{name} holds NaN or infinity; every value must be finite.")
+
+
+def size(owner: str, hw: object) -> tuple[int, int]:
+    """Bring a pair to (height, width), both at least 1."""
+    try:
+        h, w = (int(x) for x in hw)  # type: ignore[union-attr]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{owner}.hw must be (height, width) in pixels, not {hw!r}.") from error
+    if h < 1 or w < 1:
+        raise InputError(f"{owner}.hw is ({h}, {w}); both must be at least 1 pixel.")
+    return h, w
+
+
+def same_length(owner: str, **tensors: Tensor) -> None:
+    """Refuse fields whose first axes differ."""
+    lengths = {name: len(tensor) for name, tensor in tensors.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise InputError(f"{owner} has fields of different lengths: {said}.")
+
+
+class Noun:
+    """What all nouns share: replacing fields, and moving every tensor to a device."""
+
+    def _set(self, **values: object) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def replace(self, **changes: Any) -> Any:
+        """Return a copy with some fields replaced, checked anew."""
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+    def to(self, device: str | torch.device) -> Any:
+        """Return the same noun with every tensor on ``device``."""
+        moved = {
+            f.name: value.to(device)
+            for f in dataclasses.fields(self)  # type: ignore[arg-type]
+            if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return dataclasses.replace(self, **moved)  # type: ignore[type-var]

@@ -1,0 +1,1 @@
+"""Pinhole cameras, rigid motions, camera paths and time: pure functions on tensors."""

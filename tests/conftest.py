@@ -1,0 +1,52 @@
+"""What all tests share: the ``needs`` mark, whose skips can be made loud, and seeded randomness."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED = Path(__file__).parents[2] / "shared"
+"""Real clips and truth for measurement; present on the project's own machines only."""
+
+
+def _native() -> str:
+    return "" if importlib.util.find_spec("fourd.native._cpu") else "the extension is not built: make native"
+
+
+def _importable(name: str) -> str:
+    return "" if importlib.util.find_spec(name) else f"the package {name} is not installed"
+
+
+REASONS = {
+    "native": _native,
+    "cuda": lambda: "" if torch.cuda.is_available() else "there is no CUDA device",
+    "gsplat": lambda: _importable("gsplat"),
+    "shared": lambda: "" if SHARED.is_dir() else f"the measuring data is not at {SHARED}",
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here; fail instead where FOURD_REQUIRE names it."""
+    required = set(filter(None, os.environ.get("FOURD_REQUIRE", "").split(",")))
+    for mark in item.iter_markers("needs"):
+        for what in mark.args:
+            reason = REASONS[what]()
+            if reason and what in required:
+                pytest.fail(f"FOURD_REQUIRE asks for {what}, but {reason}.")
+            if reason:
+                pytest.skip(reason)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real clips; use with ``@pytest.mark.needs("shared")``."""
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)

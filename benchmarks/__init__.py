@@ -1,0 +1,1 @@
+"""How good and how fast fourd is, in figures that anyone can make again."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 from jaxtyping import jaxtyped
+
+# An integer will do where a float is asked for, as everywhere in Python.
+_typechecker = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -19,4 +22,4 @@ def checked(function: F) -> F:
     Raises:
         jaxtyping.TypeCheckError: At the call, if an argument or the result does not fit.
     """
-    return jaxtyped(typechecker=beartype)(function)  # type: ignore[return-value]
+    return jaxtyped(typechecker=_typechecker)(function)  # type: ignore[return-value]

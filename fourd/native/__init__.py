@@ -1,1 +1,5 @@
-"""The only code that reaches the kernels: ``ops`` calls them, ``reference`` says what they mean."""
+"""The only code that reaches the kernels: each module offers one, and ``reference`` says what they mean."""
+
+from fourd.native.rasterize import Raster, rasterize
+
+__all__ = ["Raster", "rasterize"]

@@ -1,0 +1,105 @@
+// The stages of the CPU rasterizer, in the order in which they run: project, sort by depth, sort into tiles,
+// blend tile by tile. Each runs on several threads and gives the same result on any number of them.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <vector>
+
+#include "isa.h"
+#include "splat.h"
+
+namespace fourd {
+
+constexpr int kTile = 16;           // Pixels along a tile's side: a row of them is one AVX-512 vector.
+constexpr size_t kMaxSide = 32767;  // Rows are kept in 16 bits.
+
+// An array that is not cleared first: filling it is the job of the stage that asked for it.
+template <class T>
+struct Buffer {
+    std::unique_ptr<T[]> data;
+    size_t size = 0;
+
+    explicit Buffer(size_t n) : data(new T[n]), size(n) {}
+    T& operator[](size_t i) { return data[i]; }
+    const T& operator[](size_t i) const { return data[i]; }
+};
+
+// The input, as torch lays it out.
+struct SplatArrays {
+    const float* mean_m;        // [n, 3]
+    const float* quat_wxyz;     // [n, 4]
+    const float* scale_m;       // [n, 3]
+    const float* opacity;       // [n]
+    const float* colour;        // [n, k, 3]
+    const float* velocity_mps;  // [n, 3]
+    const float* time_s;        // [n]
+    const float* duration_s;    // [n]
+    int64_t n;
+    int k;
+};
+
+struct Pictures {
+    float* rgb;       // [h, w, 3]
+    float* alpha;     // [h, w]
+    float* depth_m;   // [h, w]
+    float* median_m;  // [h, w]
+    int32_t* index;   // [h, w]
+};
+
+// A splat that is seen: one cache line, so that a tile fetches each of its splats once.
+struct alignas(64) Seen {
+    float x, y, slope, inv_sx, inv_sy, log2_opacity;
+    float r, g, b, z;
+    int32_t id;
+    uint16_t row_first, row_last;  // Pixel rows that it may reach, both included.
+    float reach, tilt, half_w;
+};
+static_assert(sizeof(Seen) == 64, "a splat that is seen is one cache line");
+
+// Projects all splats and keeps those that are seen, in their order.
+struct Projected {
+    Buffer<Seen> seen;         // Chunk after chunk, each at its own place, with gaps between them.
+    std::vector<size_t> kept;  // How many of each chunk.
+    size_t chunk;              // Places a chunk.
+
+    size_t count() const { return std::accumulate(kept.begin(), kept.end(), size_t{0}); }
+};
+Projected project_splats(const SplatArrays& splats, const Camera& camera, double time_s, int threads,
+                         Isa isa);
+
+// Their positions in `seen`, nearest first; those equally far stay in their order.
+Buffer<uint32_t> sort_by_depth(const Projected& projected, int threads);
+
+// For each tile from `first_tile` to `last_tile - 1`, the splats that touch it, nearest first.
+struct TileLists {
+    int first_tile = 0, last_tile = 0;
+    std::vector<uint32_t> begin;  // Of tile first_tile + i in `entries`; one more for the end.
+    Buffer<uint32_t> entries{0};  // Positions in `seen`.
+};
+// Sorts splats into tiles, for one range of tiles after another that together are the picture. There is one
+// range only, unless the lists would fill the memory: ten thousand splats may each cover ten thousand tiles.
+class Tiler {
+  public:
+    Tiler(const Projected& projected, const Buffer<uint32_t>& order, const Camera& camera, int threads);
+    // Fills the next range of tiles; false when there is none left.
+    bool next(TileLists& lists);
+
+  private:
+    const Projected& projected_;
+    const Buffer<uint32_t>& order_;
+    const int rows_, columns_, w_, threads_;
+    const size_t chunk_;                         // Splats, of the sorted ones, that one thread takes.
+    std::vector<std::vector<uint32_t>> counts_;  // [chunk][tile]
+    int next_tile_ = 0;
+};
+
+// Blends the tiles of `lists` and writes their pixels.
+void blend_tiles(const Projected& projected, const TileLists& lists, const Camera& camera,
+                 const Pictures& out, int threads, Isa isa);
+
+void rasterize(const SplatArrays& splats, const Camera& camera, double time_s, const Pictures& out,
+               int threads, Isa isa);
+
+}  // namespace fourd

@@ -1,0 +1,146 @@
+// Stages 2 and 3: the splats in the order of their depth, and for each tile those that touch it.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "parallel.h"
+#include "raster.h"
+
+namespace fourd {
+namespace {
+
+constexpr size_t kMaxEntries = size_t{1} << 25;  // 128 MiB of lists at a time.
+
+struct Keyed {
+    uint32_t key, position;
+};
+
+// Calls use(tile_row, first_column, last_column) for the tiles, in rows first_row .. last_row, that hold the
+// centre of a pixel inside the visible ellipse of `s` or a hundredth of a pixel beside it.
+template <class Use>
+inline void each_tile_row(const Seen& s, int first_row, int last_row, int w, Use&& use) {
+    const float left = s.x - s.half_w - 0.5f, right = s.x + s.half_w - 0.5f,
+                w_last = static_cast<float>(w - 1);
+    const int from = std::max(s.row_first / kTile, first_row), to = std::min(s.row_last / kTile, last_row);
+    // Only boxes that span several tiles have corners worth cutting off.
+    const int box_first = static_cast<int>(std::max(left, 0.0f)) / kTile;
+    const int box_last = static_cast<int>(std::min(right, w_last)) / kTile;
+    if (box_first == box_last || s.row_first / kTile == s.row_last / kTile) {
+        for (int row = from; row <= to; ++row) use(row, box_first, box_last);
+        return;
+    }
+    const float sx = 1.0f / s.inv_sx;
+    for (int row = from; row <= to; ++row) {
+        const float top = static_cast<float>(std::max<int>(s.row_first, row * kTile)) + 0.5f - s.y;
+        const float bottom =
+            static_cast<float>(std::min<int>(s.row_last, row * kTile + kTile - 1)) + 0.5f - s.y;
+        // The right edge is a concave function of dy with its top at `tilt`, the left edge its mirror image.
+        const float at_right = std::min(std::max(s.tilt, top), bottom);
+        const float at_left = std::min(std::max(-s.tilt, top), bottom);
+        const float v_right = at_right * s.inv_sy, v_left = at_left * s.inv_sy;
+        const float u_right = std::sqrt(std::max(s.reach - v_right * v_right, 0.0f)) * sx;
+        const float u_left = std::sqrt(std::max(s.reach - v_left * v_left, 0.0f)) * sx;
+        const float first = std::ceil(std::max(s.x + s.slope * at_left - u_left - 0.51f, 0.0f));
+        const float last = std::floor(std::min(s.x + s.slope * at_right + u_right - 0.49f, w_last));
+        if (first <= last) use(row, static_cast<int>(first) / kTile, static_cast<int>(last) / kTile);
+    }
+}
+
+}  // namespace
+
+Buffer<uint32_t> sort_by_depth(const Projected& projected, int threads) {
+    // Positive floats sort like their bits. Least significant digit first, three digits of 11 bits: stable.
+    constexpr int kBits = 11, kDigits = 3, kBins = 1 << kBits;
+    const size_t n = projected.count();
+    Buffer<Keyed> from(n), to(n);
+    std::vector<size_t> base(projected.kept.size() + 1, 0);
+    for (size_t c = 0; c < projected.kept.size(); ++c) base[c + 1] = base[c] + projected.kept[c];
+    parallel_for(static_cast<int64_t>(projected.kept.size()), threads, [&](int64_t chunk) {
+        const size_t c = static_cast<size_t>(chunk), start = c * projected.chunk;
+        for (size_t i = 0; i < projected.kept[c]; ++i) {
+            Keyed& k = from[base[c] + i];
+            std::memcpy(&k.key, &projected.seen[start + i].z, sizeof k.key);
+            k.position = static_cast<uint32_t>(start + i);
+        }
+    });
+    std::vector<uint32_t> bins(static_cast<size_t>(kBins) * kDigits, 0);
+    for (size_t i = 0; i < n; ++i)
+        for (int d = 0; d < kDigits; ++d)
+            ++bins[static_cast<size_t>(d * kBins) + ((from[i].key >> (d * kBits)) & (kBins - 1))];
+    for (int d = 0; d < kDigits; ++d) {
+        uint32_t* bin = &bins[static_cast<size_t>(d * kBins)];
+        uint32_t sum = 0;
+        for (int i = 0; i < kBins; ++i) {
+            const uint32_t here = bin[i];
+            bin[i] = sum;
+            sum += here;
+        }
+        for (size_t i = 0; i < n; ++i) to[bin[(from[i].key >> (d * kBits)) & (kBins - 1)]++] = from[i];
+        std::swap(from, to);
+    }
+    Buffer<uint32_t> order(n);
+    for (size_t i = 0; i < n; ++i) order[i] = from[i].position;
+    return order;
+}
+
+Tiler::Tiler(const Projected& projected, const Buffer<uint32_t>& order, const Camera& camera, int threads)
+    : projected_(projected),
+      order_(order),
+      rows_((camera.h + kTile - 1) / kTile),
+      columns_((camera.w + kTile - 1) / kTile),
+      w_(camera.w),
+      threads_(threads),
+      chunk_(std::max<size_t>((order.size + static_cast<size_t>(threads) - 1) / static_cast<size_t>(threads),
+                              1)),
+      counts_((order.size + chunk_ - 1) / chunk_) {
+    parallel_for(static_cast<int64_t>(counts_.size()), threads_, [&](int64_t c) {
+        std::vector<uint32_t>& count = counts_[static_cast<size_t>(c)];
+        count.assign(static_cast<size_t>(rows_) * static_cast<size_t>(columns_), 0);
+        const size_t begin = static_cast<size_t>(c) * chunk_, end = std::min(begin + chunk_, order_.size);
+        for (size_t i = begin; i < end; ++i)
+            each_tile_row(projected_.seen[order_[i]], 0, rows_ - 1, w_, [&](int row, int first, int last) {
+                for (int t = row * columns_ + first; t <= row * columns_ + last; ++t)
+                    ++count[static_cast<size_t>(t)];
+            });
+    });
+}
+
+bool Tiler::next(TileLists& lists) {
+    const int tiles = rows_ * columns_;
+    if (next_tile_ >= tiles) return false;
+    lists.first_tile = next_tile_;
+    lists.begin.assign(1, 0);
+    // `counts` becomes where each chunk writes the next splat of each tile.
+    size_t total = 0;
+    for (; next_tile_ < tiles; ++next_tile_) {
+        size_t here = 0;
+        for (const auto& count : counts_) here += count[static_cast<size_t>(next_tile_)];
+        if (total > 0 && total + here > kMaxEntries) break;
+        for (auto& count : counts_) {
+            const size_t start = total;
+            total += count[static_cast<size_t>(next_tile_)];
+            count[static_cast<size_t>(next_tile_)] = static_cast<uint32_t>(start);
+        }
+        lists.begin.push_back(static_cast<uint32_t>(total));
+    }
+    const int first_tile = lists.first_tile, last_tile = lists.last_tile = next_tile_;
+    if (lists.entries.size < total) lists.entries = Buffer<uint32_t>(total);
+    parallel_for(static_cast<int64_t>(counts_.size()), threads_, [&](int64_t c) {
+        std::vector<uint32_t>& place = counts_[static_cast<size_t>(c)];
+        const size_t begin = static_cast<size_t>(c) * chunk_, end = std::min(begin + chunk_, order_.size);
+        for (size_t i = begin; i < end; ++i) {
+            const uint32_t position = order_[i];
+            each_tile_row(projected_.seen[position], first_tile / columns_, (last_tile - 1) / columns_, w_,
+                          [&](int row, int first, int last) {
+                              const int from = std::max(row * columns_ + first, first_tile);
+                              const int to = std::min(row * columns_ + last, last_tile - 1);
+                              for (int t = from; t <= to; ++t)
+                                  lists.entries[place[static_cast<size_t>(t)]++] = position;
+                          });
+        }
+    });
+    return true;
+}
+
+}  // namespace fourd

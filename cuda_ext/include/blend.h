@@ -1,0 +1,37 @@
+// One pixel: how a splat is laid behind those already there.
+#pragma once
+#include "portable.h"
+#include "splat.h"
+
+namespace fourd {
+
+constexpr float kOpaque = 0.9999f;  // Covered so far, a pixel takes nothing more.
+
+// What has gathered in a pixel. The transmittance is 1 - alpha; the sum of the weights is kept and not their
+// product's complement, because the depth is divided by it.
+struct Pixel {
+    float alpha, r, g, b;
+    float depth;   // Sum of weight x distance.
+    float median;  // Distance of the splat that brought the transmittance below a half.
+    float best;    // The greatest weight so far, and whose it was.
+    int index;
+};
+
+// `exponent` is the splat's log2(alpha) here. Without branches: the callers do many pixels at once.
+FOURD_HD void blend(Pixel& p, float exponent, float r, float g, float b, float z, int index) {
+    const bool counts = (exponent >= kLog2AlphaMin) & (p.alpha <= kOpaque);
+    // Below the threshold exp2's own clamping does not matter: the result is thrown away.
+    const float alpha = counts ? min2(exp2_fast(exponent), kAlphaMax) : 0.0f;
+    const float weight = (1.0f - p.alpha) * alpha;
+    const float after = p.alpha + weight;
+    p.median = (p.alpha <= 0.5f) & (after > 0.5f) ? z : p.median;
+    p.index = weight > p.best ? index : p.index;
+    p.best = max2(weight, p.best);
+    p.r += weight * r;
+    p.g += weight * g;
+    p.b += weight * b;
+    p.depth += weight * z;
+    p.alpha = after;
+}
+
+}  // namespace fourd

@@ -1,0 +1,167 @@
+"""Draw splats on the CPU: the operator ``fourd::rasterize`` and its wrapper for nouns.
+
+What it computes is said by ``reference.py`` and, for one splat and one pixel, by cuda_ext/include.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Float32, Int32
+from torch import Tensor
+
+from fourd.checked import checked
+from fourd.errors import InputError
+from fourd.native import loader
+from fourd.types import Splats
+
+MAX_SIDE = 32767
+"""Longest side of a picture that the kernel draws, in pixels."""
+
+
+class Raster(NamedTuple):
+    """What a camera sees of splats, pixel by pixel."""
+
+    rgb: Float32[Tensor, "h w 3"]
+    """sRGB weighted by ``alpha``, so that what nothing covers is black. Above 1 only where splats' colours are."""
+    alpha: Float32[Tensor, "h w"]
+    """How much of the pixel is covered, 0 to 1."""
+    depth_m: Float32[Tensor, "h w"]
+    """Weighted mean distance of the splats' centres along the optical axis; 0 where ``alpha`` is 0."""
+    median_m: Float32[Tensor, "h w"]
+    """Distance of the splat at which the pixel becomes more than half covered; 0 where it never does."""
+    index: Int32[Tensor, "h w"]
+    """The splat with the greatest weight; -1 where there is none."""
+
+
+@torch.library.custom_op("fourd::rasterize", mutates_args=(), device_types="cpu")
+def _rasterize(
+    mean_m: Tensor,
+    quat_wxyz: Tensor,
+    scale_m: Tensor,
+    opacity: Tensor,
+    colour: Tensor,
+    velocity_mps: Tensor,
+    time_s: Tensor,
+    duration_s: Tensor,
+    K: Tensor,
+    world_from_cam: Tensor,
+    h: int,
+    w: int,
+    at_s: float,
+    eps2d_px: float,
+    near_m: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    inputs = dict(mean_m=mean_m, quat_wxyz=quat_wxyz, scale_m=scale_m, opacity=opacity, colour=colour)
+    inputs |= dict(velocity_mps=velocity_mps, time_s=time_s, duration_s=duration_s)
+    inputs |= dict(K=K, world_from_cam=world_from_cam)
+    for name, tensor in inputs.items():
+        if tensor.dtype != torch.float32:
+            raise InputError(f"fourd::rasterize: {name} has dtype {tensor.dtype}; it must be torch.float32.")
+    rgb, alpha, depth_m, median_m, index = out = _empty(mean_m, h, w)
+    loader.cpu().rasterize(
+        *(tensor.detach().contiguous().numpy() for tensor in inputs.values()),
+        at_s,
+        eps2d_px,
+        near_m,
+        *(picture.numpy() for picture in (rgb, alpha, depth_m, median_m, index)),
+        torch.get_num_threads(),
+    )
+    return out
+
+
+@_rasterize.register_fake
+def _(
+    mean_m: Tensor,
+    quat_wxyz: Tensor,
+    scale_m: Tensor,
+    opacity: Tensor,
+    colour: Tensor,
+    velocity_mps: Tensor,
+    time_s: Tensor,
+    duration_s: Tensor,
+    K: Tensor,
+    world_from_cam: Tensor,
+    h: int,
+    w: int,
+    at_s: float,
+    eps2d_px: float,
+    near_m: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    return _empty(mean_m, h, w)
+
+
+def _empty(like: Tensor, h: int, w: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    maps = [like.new_empty((h, w), dtype=torch.float32) for _ in range(3)]
+    return like.new_empty((h, w, 3), dtype=torch.float32), *maps, like.new_empty((h, w), dtype=torch.int32)
+
+
+@checked
+def rasterize(
+    splats: Splats,
+    K: Float[Tensor, "3 3"],
+    world_from_cam: Float[Tensor, "4 4"],
+    hw: tuple[int, int],
+    time_s: float,
+    *,
+    eps2d_px: float = 0.1,
+    near_m: float = 0.01,
+) -> Raster:
+    """Draw splats as a pinhole camera sees them at one moment.
+
+    Each splat is projected as in EWA splatting, widened by a low-pass filter, dimmed in return so that it
+    does not grow brighter (Mip-Splatting, Yu et al., 2024), and laid behind those nearer. Splats are sorted
+    by the depth of their centres. A splat adds ``alpha = min(0.999, opacity exp(-d^2 / 2))`` of what is still
+    uncovered; less than 1/255 counts as nothing, and a pixel covered to 0.9999 takes nothing more.
+
+    Args:
+        splats: On the CPU.
+        K: Pinhole intrinsics in pixels of this picture; skew is obeyed.
+        world_from_cam: Rigid pose, OpenCV axes.
+        hw: Size of the picture, each side at most 32767.
+        time_s: The moment, on the clock of ``Splats.time_s``.
+        eps2d_px: Variance of the low-pass filter in square pixels. A pixel's own square has 1/12.
+        near_m: Splats whose centre is not farther than this are left out.
+
+    Raises:
+        InputError: If something is not on the CPU, or a parameter is out of range.
+        MissingError: If the extension is not built.
+    """
+    for name, tensor in (("splats", splats.mean_m), ("K", K), ("world_from_cam", world_from_cam)):
+        if tensor.device.type != "cpu":
+            raise InputError(
+                f"native.rasterize draws on the CPU, and {name} is on {tensor.device}."
+                " Move it with .to('cpu'), or draw with fourd.render, which knows both."
+            )
+    h, w = hw
+    if not (1 <= h <= MAX_SIDE and 1 <= w <= MAX_SIDE):
+        raise InputError(f"native.rasterize: hw is {hw}; each side must be 1 to {MAX_SIDE} pixels.")
+    if not 1e-6 <= eps2d_px <= 1e6:
+        raise InputError(f"native.rasterize: eps2d_px is {eps2d_px:g}; it must lie between 1e-6 and 1e6.")
+    if not (near_m > 0 and math.isfinite(near_m)):
+        raise InputError(f"native.rasterize: near_m is {near_m:g}; it must be positive and finite.")
+    if not math.isfinite(time_s):
+        raise InputError(f"native.rasterize: time_s is {time_s:g}; it must be finite.")
+    if not bool((K.diagonal()[:2] > 0).all() & K.isfinite().all() & world_from_cam.isfinite().all()):
+        raise InputError("native.rasterize: K and world_from_cam must be finite, and the focal lengths positive.")
+    return Raster(
+        *torch.ops.fourd.rasterize(
+            splats.mean_m,
+            splats.quat_wxyz,
+            splats.scale_m,
+            splats.opacity,
+            splats.colour,
+            splats.velocity_mps,
+            splats.time_s,
+            splats.duration_s,
+            K.float(),
+            world_from_cam.float(),
+            h,
+            w,
+            time_s,
+            eps2d_px,
+            near_m,
+        )
+    )

@@ -1,0 +1,1 @@
+"""Files of scenes, cameras and depth: one module a format."""

@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# The editable install keeps a list of packages, so a new folder asks for a new install; a new file does not.
+PACKAGES       := $(wildcard fourd/*/__init__.py)
 NATIVE_SOURCES := $(wildcard cuda_ext/include/*.h cuda_ext/cpu/*.cpp cuda_ext/cpu/*.h cuda_ext/cpu/CMakeLists.txt)
 
 .PHONY: help setup native demo test lint types check format clean
@@ -15,7 +17,7 @@ help:            ## What there is
 setup: $(READY)  ## Make the virtual environment and build the extension
 
 # torch comes first and pinned: an open range, or another package asking for it, would fetch gigabytes of CUDA.
-$(READY): constraints.txt pyproject.toml $(NATIVE_SOURCES)
+$(READY): constraints.txt pyproject.toml $(PACKAGES) $(NATIVE_SOURCES)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ echo "Python's venv module is missing. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	@command -v c++ >/dev/null || { echo "A C++ compiler is needed. On Debian or Ubuntu: apt-get install g++"; exit 1; }

@@ -1,7 +1,340 @@
+// Dense stereo from a camera that moves: a plane sweep (Collins, 1996) and semi-global matching
+// (Hirschmueller, 2008). What each function computes is written plainly in fourd/native/sweep_reference.py.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <thread>
+#include <vector>
+
 #include "module.h"
+
+namespace nb = nanobind;
+
+// One source for old and new processors: the loader picks the widest version that runs. Contraction to
+// fused multiply-add is left out (avx2 alone has none), so that every version gives the same bits.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define FOURD_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define FOURD_CLONES
+#endif
+
+namespace {
+
+constexpr int kChannels = 4;  // Three features and the validity.
+constexpr float kUnknown = 0.5f;
+
+template <typename T, int N>
+using In = nb::ndarray<const T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
+template <typename T, int N>
+using Out = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
+
+// Runs body(begin, end) over contiguous shares of 0..count. Shares never touch the same output, so the
+// result does not depend on how many threads there are.
+template <typename Body>
+void in_parallel(int64_t count, int threads, const Body& body) {
+    const int64_t shares = std::clamp<int64_t>(threads, 1, std::max<int64_t>(count, 1));
+    std::vector<std::thread> pool;
+    for (int64_t i = 1; i < shares; ++i)
+        pool.emplace_back([=, &body] { body(count * i / shares, count * (i + 1) / shares); });
+    body(0, count / shares);
+    for (auto& thread : pool) thread.join();
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Plane sweep
+
+struct View {
+    const float* features;  // [h, w, 4]
+    const float* turn;      // [3, 3]: pixels of the reference to pixels of this view, for points at infinity.
+    const float* shift;     // [3]: what one unit of inverse depth adds.
+};
+
+// Where a pixel of the reference falls in a view, for every plane.
+FOURD_CLONES void walk(const View& view, float x, float y, const float* rho, int d, float* u, float* v) {
+    const float* t = view.turn;
+    const float a = t[0] * x + t[1] * y + t[2];
+    const float b = t[3] * x + t[4] * y + t[5];
+    const float c = t[6] * x + t[7] * y + t[8];
+    for (int i = 0; i < d; ++i) {
+        const float z = c + rho[i] * view.shift[2];
+        // Behind the camera there is no picture: the place is put outside of it.
+        const float inverse = z > 1e-6f ? 1.0f / z : std::numeric_limits<float>::quiet_NaN();
+        u[i] = (a + rho[i] * view.shift[0]) * inverse - 0.5f;
+        v[i] = (b + rho[i] * view.shift[1]) * inverse - 0.5f;
+    }
+}
+
+// Cost of matching features f of the reference with what a view shows at (u, v), 0 to 1.
+FOURD_CLONES void compare(const View& view, int h, int w, const float* f, float truncation, const float* u,
+                          const float* v, int d, float* cost) {
+    const float last_x = static_cast<float>(w - 1), last_y = static_cast<float>(h - 1);
+    for (int i = 0; i < d; ++i) {
+        cost[i] = kUnknown;
+        if (!(u[i] >= 0 && u[i] < last_x && v[i] >= 0 && v[i] < last_y)) continue;  // Not a number, too.
+        const int x0 = static_cast<int>(u[i]), y0 = static_cast<int>(v[i]);
+        const float fx = u[i] - static_cast<float>(x0), fy = v[i] - static_cast<float>(y0);
+        const float* top = view.features + (static_cast<int64_t>(y0) * w + x0) * kChannels;
+        const float* low = top + static_cast<int64_t>(w) * kChannels;
+        float seen[kChannels];
+        for (int k = 0; k < kChannels; ++k) {
+            const float a = top[k] + fx * (top[k + kChannels] - top[k]);
+            const float b = low[k] + fx * (low[k + kChannels] - low[k]);
+            seen[k] = a + fy * (b - a);
+        }
+        if (seen[3] < 0.9f) continue;
+        const float sum = std::fabs(seen[0] - f[0]) + std::fabs(seen[1] - f[1]) + std::fabs(seen[2] - f[2]);
+        cost[i] = std::min(sum, truncation) / truncation;
+    }
+}
+
+// Sorts a view's costs into the lowest `keep` so far, for every plane at once.
+FOURD_CLONES void insert(const float* cost, int d, int keep, float* lowest) {
+    for (int i = 0; i < d; ++i) {
+        float value = cost[i];
+        for (int k = 0; k < keep; ++k) {
+            float& held = lowest[k * d + i];
+            const float less = std::min(held, value);
+            value = std::max(held, value);
+            held = less;
+        }
+    }
+}
+
+FOURD_CLONES void quantise(const float* lowest, int d, int keep, uint8_t* out) {
+    for (int i = 0; i < d; ++i) {
+        float sum = 0;
+        for (int k = 0; k < keep; ++k) sum += lowest[k * d + i];
+        out[i] = static_cast<uint8_t>(sum * (255.0f / static_cast<float>(keep)) + 0.5f);
+    }
+}
+
+// Mean over 3x3 pixels, rounded; at the border over what is there.
+FOURD_CLONES void smooth_row(const uint8_t* cost, int h, int w, int d, int y, uint16_t* column,
+                             uint8_t* out) {
+    const int64_t row = static_cast<int64_t>(w) * d;
+    const int y0 = std::max(y - 1, 0), y1 = std::min(y + 1, h - 1);
+    std::fill(column, column + row, uint16_t{0});
+    for (int j = y0; j <= y1; ++j)
+        for (int64_t i = 0; i < row; ++i) column[i] = static_cast<uint16_t>(column[i] + cost[j * row + i]);
+    for (int x = 0; x < w; ++x) {
+        const int x0 = std::max(x - 1, 0), x1 = std::min(x + 1, w - 1);
+        const int count = (y1 - y0 + 1) * (x1 - x0 + 1);
+        const uint32_t inverse = (65536u + count - 1) / count;  // Exact for sums up to 9 x 255.
+        const uint16_t *a = column + x0 * d, *b = column + x * d, *c = column + x1 * d;
+        const uint32_t twice_a = x0 == x ? 0 : 1, twice_c = x1 == x ? 0 : 1;
+        for (int i = 0; i < d; ++i) {
+            const uint32_t sum = b[i] + twice_a * a[i] + twice_c * c[i] + static_cast<uint32_t>(count / 2);
+            out[x * static_cast<int64_t>(d) + i] = static_cast<uint8_t>((sum * inverse) >> 16);
+        }
+    }
+}
+
+void plane_sweep(In<float, 3> reference, In<float, 4> others, In<float, 3> turn, In<float, 2> shift,
+                 In<float, 1> rho, float truncation, Out<uint8_t, 3> out, int threads) {
+    const int h = static_cast<int>(reference.shape(0)), w = static_cast<int>(reference.shape(1));
+    const int n = static_cast<int>(others.shape(0)), d = static_cast<int>(rho.shape(0));
+    const int keep = std::max((n + 1) / 2, 1);
+    if (h == 0 || w == 0 || d == 0) return;
+    nb::gil_scoped_release release;
+    std::vector<uint8_t> raw(static_cast<size_t>(h) * w * d);
+    std::vector<View> views;
+    for (int j = 0; j < n; ++j)
+        views.push_back({others.data() + static_cast<int64_t>(j) * h * w * kChannels, turn.data() + j * 9,
+                         shift.data() + j * 3});
+    in_parallel(h, threads, [&](int64_t begin, int64_t end) {
+        std::vector<float> u(d), v(d), cost(d), lowest(static_cast<size_t>(keep) * d);
+        for (int64_t y = begin; y < end; ++y)
+            for (int x = 0; x < w; ++x) {
+                const int64_t pixel = y * w + x;
+                const float* f = reference.data() + pixel * kChannels;
+                std::fill(lowest.begin(), lowest.end(), n == 0 || f[3] < 0.5f ? kUnknown : 1.0f);
+                for (int j = 0; j < n && f[3] >= 0.5f; ++j) {
+                    walk(views[j], x + 0.5f, static_cast<float>(y) + 0.5f, rho.data(), d, u.data(), v.data());
+                    compare(views[j], h, w, f, truncation, u.data(), v.data(), d, cost.data());
+                    insert(cost.data(), d, keep, lowest.data());
+                }
+                quantise(lowest.data(), d, keep, raw.data() + pixel * d);
+            }
+    });
+    in_parallel(h, threads, [&](int64_t begin, int64_t end) {
+        std::vector<uint16_t> column(static_cast<size_t>(w) * d);
+        for (int64_t y = begin; y < end; ++y)
+            smooth_row(raw.data(), h, w, d, static_cast<int>(y), column.data(), out.data() + y * w * d);
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Semi-global matching
+
+// One step of a path: L(p, i) = C(p, i) + min(L(q, i), L(q, i -+ 1) + p1, min L(q) + p2) - min L(q).
+// `before` and `now` have a border of one on either side that no plane can win from.
+FOURD_CLONES int16_t step(const uint8_t* cost, const int16_t* before, int16_t least, int d, int16_t p1,
+                          int16_t p2, int16_t* now) {
+    const int16_t jump = static_cast<int16_t>(least + p2);
+    int16_t lowest = std::numeric_limits<int16_t>::max();
+    for (int i = 0; i < d; ++i) {
+        const int16_t beside = static_cast<int16_t>(std::min(before[i], before[i + 2]) + p1);
+        const int16_t best = std::min(std::min(before[i + 1], beside), jump);
+        const int16_t value = static_cast<int16_t>(cost[i] + best - least);
+        now[i + 1] = value;
+        lowest = std::min(lowest, value);
+    }
+    return lowest;
+}
+
+FOURD_CLONES void start(const uint8_t* cost, int d, int16_t* now, int16_t* least) {
+    int16_t lowest = std::numeric_limits<int16_t>::max();
+    for (int i = 0; i < d; ++i) {
+        now[i + 1] = cost[i];
+        lowest = std::min(lowest, now[i + 1]);
+    }
+    *least = lowest;
+}
+
+FOURD_CLONES void add(const int16_t* now, int d, uint16_t* sum) {
+    for (int i = 0; i < d; ++i) sum[i] = static_cast<uint16_t>(sum[i] + now[i + 1]);
+}
+
+constexpr int16_t kWall = std::numeric_limits<int16_t>::max() / 2;
+
+// A bundle of parallel paths: path k visits pixels first + k * beside + i * along, i = 0 .. length - 1, and
+// pays penalty[gap + k * gap_beside + i * gap_along] between i and i + 1.
+struct Bundle {
+    int64_t first, beside, along, gap, gap_beside, gap_along;
+};
+
+void sweep_paths(const Bundle& b, int64_t begin, int64_t end, int64_t length, const uint8_t* cost,
+                 const int16_t* penalty, int d, int16_t p1, uint16_t* sum) {
+    const int64_t stride = d + 2;
+    const int64_t paths = end - begin;
+    std::vector<int16_t> held(static_cast<size_t>(paths * stride), kWall), fresh(stride, kWall), least(paths);
+    for (int64_t i = 0; i < length; ++i)
+        for (int64_t k = 0; k < paths; ++k) {
+            const int64_t pixel = b.first + (begin + k) * b.beside + i * b.along;
+            int16_t* before = held.data() + k * stride;
+            if (i == 0) {
+                start(cost + pixel * d, d, before, &least[k]);
+                add(before, d, sum + pixel * d);
+                continue;
+            }
+            const int16_t p2 = penalty[b.gap + (begin + k) * b.gap_beside + (i - 1) * b.gap_along];
+            least[k] = step(cost + pixel * d, before, least[k], d, p1, p2, fresh.data());
+            add(fresh.data(), d, sum + pixel * d);
+            std::copy(fresh.begin() + 1, fresh.end() - 1, before + 1);
+        }
+}
+
+// The winner of a pixel, refined by a parabola through it and its neighbours, and its lead over the best
+// plane that is not next to it.
+FOURD_CLONES void choose(const uint16_t* sum, int d, float* plane, float* lead, int* winner) {
+    int best = 0;
+    for (int i = 1; i < d; ++i)
+        if (sum[i] < sum[best]) best = i;
+    float offset = 0;
+    if (best > 0 && best < d - 1) {
+        const float a = sum[best - 1], b = sum[best], c = sum[best + 1];
+        const float bend = a - 2 * b + c;
+        if (bend > 0) offset = 0.5f * (a - c) / bend;
+    }
+    int second = std::numeric_limits<uint16_t>::max();
+    for (int i = 0; i < d; ++i)
+        if (i < best - 2 || i > best + 2) second = std::min<int>(second, sum[i]);
+    *plane = static_cast<float>(best) + offset;
+    *lead = d > 5 ? static_cast<float>(second - sum[best]) / (4 * 255.0f) : 0.0f;
+    *winner = best;
+}
+
+void semi_global(In<uint8_t, 3> cost, In<int16_t, 2> across, In<int16_t, 2> down, int p1, Out<float, 2> plane,
+                 Out<float, 2> lead, Out<float, 2> residual, int threads) {
+    const int64_t h = cost.shape(0), w = cost.shape(1);
+    const int d = static_cast<int>(cost.shape(2));
+    if (h == 0 || w == 0 || d == 0) return;
+    nb::gil_scoped_release release;
+    std::vector<uint16_t> sum(static_cast<size_t>(h * w * d), 0);
+    const auto run = [&](const Bundle& bundle, int64_t paths, int64_t length, const int16_t* penalty) {
+        in_parallel(paths, threads, [&](int64_t begin, int64_t end) {
+            sweep_paths(bundle, begin, end, length, cost.data(), penalty, d, static_cast<int16_t>(p1),
+                        sum.data());
+        });
+    };
+    run({0, w, 1, 0, w - 1, 1}, h, w, across.data());                  // To the right.
+    run({w - 1, w, -1, w - 2, w - 1, -1}, h, w, across.data());        // To the left.
+    run({0, 1, w, 0, 1, w}, w, h, down.data());                        // Down.
+    run({(h - 1) * w, 1, -w, (h - 2) * w, 1, -w}, w, h, down.data());  // Up.
+    in_parallel(h, threads, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin * w; i < end * w; ++i) {
+            int winner = 0;
+            choose(sum.data() + i * d, d, plane.data() + i, lead.data() + i, &winner);
+            residual.data()[i] = static_cast<float>(cost.data()[i * d + winner]) / 255.0f;
+        }
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Smoothing along edges
+
+// Solves (1 + strength * Laplacian) u = u in place along every line of one axis (Thomas' algorithm), where
+// the Laplacian's weights are `alike`. `lines` run side by side, so that the inner loop is over them.
+FOURD_CLONES void solve_lines(float* u, const float* alike, int64_t length, int64_t along,
+                              int64_t alike_along, int64_t lines, int64_t beside, int64_t alike_beside,
+                              float strength, float* upper) {
+    for (int64_t i = 0; i < length; ++i)
+        for (int64_t k = 0; k < lines; ++k) {
+            const float* edge = alike + k * alike_beside + i * alike_along;
+            float& here = u[k * beside + i * along];
+            const float ahead = i + 1 < length ? strength * edge[0] : 0.0f;
+            const float behind = i > 0 ? strength * edge[-alike_along] : 0.0f;
+            const float pivot = 1 + ahead + behind - (i > 0 ? behind * upper[(i - 1) * lines + k] : 0.0f);
+            here = (here + (i > 0 ? behind * u[k * beside + (i - 1) * along] : 0.0f)) / pivot;
+            upper[i * lines + k] = ahead / pivot;
+        }
+    for (int64_t i = length - 2; i >= 0; --i)
+        for (int64_t k = 0; k < lines; ++k)
+            u[k * beside + i * along] += upper[i * lines + k] * u[k * beside + (i + 1) * along];
+}
+
+void smooth_along_edges(Out<float, 3> maps, In<float, 2> across, In<float, 2> down, float strength,
+                        int rounds, int threads) {
+    const int64_t n = maps.shape(0), h = maps.shape(1), w = maps.shape(2);
+    if (n == 0 || h == 0 || w == 0) return;
+    nb::gil_scoped_release release;
+    for (int round = 0; round < rounds; ++round) {
+        // Each round is gentler than the one before, which wipes out the streaks of separate lines.
+        const float share = 1.5f * std::pow(4.0f, static_cast<float>(rounds - 1 - round)) /
+                            (std::pow(4.0f, static_cast<float>(rounds)) - 1) * 2;
+        for (int64_t m = 0; m < n; ++m) {
+            float* u = maps.data() + m * h * w;
+            in_parallel(h, threads, [&](int64_t begin, int64_t end) {
+                std::vector<float> upper(w);
+                for (int64_t y = begin; y < end; ++y)
+                    solve_lines(u + y * w, across.data() + y * (w - 1), w, 1, 1, 1, 0, 0, strength * share,
+                                upper.data());
+            });
+            in_parallel(w, threads, [&](int64_t begin, int64_t end) {
+                std::vector<float> upper((end - begin) * h);
+                solve_lines(u + begin, down.data() + begin, h, w, w, end - begin, 1, 1, strength * share,
+                            upper.data());
+            });
+        }
+    }
+}
+
+}  // namespace
 
 namespace fourd {
 
-void bind_sweep(nanobind::module_&) {}
+void bind_sweep(nb::module_& m) {
+    using namespace nb::literals;
+    m.def("plane_sweep", &plane_sweep, "reference"_a, "others"_a, "turn"_a, "shift"_a, "rho"_a,
+          "truncation"_a, "out"_a, "threads"_a);
+    m.def("semi_global", &semi_global, "cost"_a, "across"_a, "down"_a, "p1"_a, "plane"_a, "lead"_a,
+          "residual"_a, "threads"_a);
+    m.def("smooth_along_edges", &smooth_along_edges, "maps"_a, "across"_a, "down"_a, "strength"_a, "rounds"_a,
+          "threads"_a);
+}
 
 }  // namespace fourd

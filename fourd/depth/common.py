@@ -1,0 +1,103 @@
+"""What the depth backends share: checks of their input, and cameras and masks at a working size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, UInt8
+from numpy import ndarray as Array
+
+from fourd.errors import InputError
+from fourd.types import Cameras, Clip, Motion
+
+STAGE = "depth"
+
+MOVING = 0.5
+"""Probability of moving on its own above which a pixel is taken out of the still world."""
+
+
+def check(clip: Clip, cameras: Cameras, motion: Motion) -> None:
+    """Refuse cameras or motion that are not of this clip.
+
+    Raises:
+        InputError: If the numbers of frames or the sizes of the pictures differ.
+    """
+    if not len(clip) == len(cameras) == len(motion):
+        raise InputError(
+            f"Depth needs one camera and one motion map a frame: the clip has {len(clip)} frames,"
+            f" there are {len(cameras)} cameras and {len(motion)} motion maps."
+        )
+    if cameras.hw != clip.hw:
+        raise InputError(
+            f"The cameras are for pictures of {cameras.hw[0]}x{cameras.hw[1]} (height x width) and the clip's are"
+            f" {clip.hw[0]}x{clip.hw[1]}. Use cameras.resized({clip.hw})."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """The cameras in double precision, for maps of size ``hw``."""
+
+    K: Float64[Array, "t 3 3"]
+    world_from_cam: Float64[Array, "t 4 4"]
+    hw: tuple[int, int]
+
+    @staticmethod
+    def of(cameras: Cameras, hw: tuple[int, int], scale: float = 1.0) -> Rig:
+        """The cameras for maps of another size, in a world that is ``scale`` times as large."""
+        factors = np.array([hw[1] / cameras.hw[1], hw[0] / cameras.hw[0], 1.0])
+        pose = cameras.world_from_cam.cpu().numpy().astype(np.float64)
+        pose[:, :3, 3] *= scale
+        return Rig(cameras.K.cpu().numpy().astype(np.float64) * factors[:, None], pose, hw)
+
+    def __len__(self) -> int:
+        return len(self.K)
+
+    def warp(self, i: int, j: int) -> tuple[Float64[Array, "3 3"], Float64[Array, " 3"]]:
+        """How pixels of frame i at inverse depth rho appear in frame j: ``turn @ (x, y, 1) + rho * shift``.
+
+        The third component is the depth in frame j over the depth in frame i.
+        """
+        R = self.world_from_cam[j, :3, :3].T @ self.world_from_cam[i, :3, :3]
+        t = self.world_from_cam[j, :3, :3].T @ (self.world_from_cam[i, :3, 3] - self.world_from_cam[j, :3, 3])
+        return self.K[j] @ R @ np.linalg.inv(self.K[i]), self.K[j] @ t
+
+    def rays(self, i: int) -> Float64[Array, "h w 3"]:
+        """Directions through the pixel centres of frame i, with z = 1."""
+        return homogeneous(self.hw) @ np.linalg.inv(self.K[i]).T
+
+
+def homogeneous(hw: tuple[int, int]) -> Float64[Array, "h w 3"]:
+    """Pixel centres (x, y, 1)."""
+    y, x = np.meshgrid(np.arange(hw[0]) + 0.5, np.arange(hw[1]) + 0.5, indexing="ij")
+    return np.stack([x, y, np.ones_like(x)], -1)
+
+
+def shrink(picture: UInt8[Array, "h w 3"], hw: tuple[int, int]) -> UInt8[Array, "h2 w2 3"]:
+    """A smaller picture, each pixel the mean of those that it covers."""
+    if picture.shape[:2] == hw:
+        return np.ascontiguousarray(picture)
+    return cv2.resize(picture, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def moving_mask(motion: Motion, i: int, hw: tuple[int, int], threshold: float = MOVING) -> Bool[Array, "h w"]:
+    """Which pixels of frame i move on their own, at another size."""
+    moving = motion.moving[i].cpu().numpy().astype(np.float32)
+    if moving.shape != hw:
+        mode = cv2.INTER_AREA if moving.shape[0] > hw[0] else cv2.INTER_LINEAR
+        moving = cv2.resize(moving, (hw[1], hw[0]), interpolation=mode)
+    return moving > threshold
+
+
+def lab(picture: UInt8[Array, "h w 3"]) -> Float32[Array, "h w 3"]:
+    """Colours in which distances are roughly those that people see (CIE Lab, L of 0 to 255)."""
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
+
+
+def edges(colour: Float32[Array, "h w 3"], width: float) -> tuple[Float32[Array, "h w-1"], Float32[Array, "h-1 w"]]:
+    """How alike neighbours across and down are: 1 for one colour, falling off with the distance over ``width``."""
+    across = np.linalg.norm(np.diff(colour, axis=1), axis=-1)
+    down = np.linalg.norm(np.diff(colour, axis=0), axis=-1)
+    return np.exp(-across / width).astype(np.float32), np.exp(-down / width).astype(np.float32)

@@ -1,0 +1,60 @@
+"""Do the depths of neighbouring frames agree? Where they do, they are averaged; where none does, they are doubted."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray as Array
+
+from fourd.depth.common import Rig, homogeneous
+
+_TOLERANCE = 0.05
+"""Relative difference in inverse depth that still agrees."""
+
+
+def agree(
+    rig: Rig,
+    i: int,
+    others: list[int],
+    rho: dict[int, Float32[Array, "h w"]],
+    weight: dict[int, Float32[Array, "h w"]],
+    slack: float,
+    tolerance: float = _TOLERANCE,
+) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"], Float32[Array, "h w"]]:
+    """Look each pixel of frame i up in its neighbours, and bring their inverse depths back.
+
+    Args:
+        rig: Cameras at the working size.
+        i: The frame.
+        others: Its neighbours.
+        rho: Inverse depths of the frame and its neighbours.
+        weight: How much each of these counts in the mean; 0 is not asked.
+        slack: Absolute difference that always agrees: what half a plane is worth.
+        tolerance: Relative difference that agrees.
+
+    Returns:
+        How many neighbours agree, the weighted mean over the frame itself and those, and how many of them see
+        the pixel at all.
+    """
+    own = rho[i]
+    count, looked = np.zeros_like(own), np.zeros_like(own)
+    mass = np.maximum(weight[i], 1e-3)
+    mean = own * mass
+    grid = homogeneous(rig.hw)
+    for j in others:
+        turn, shift = (x.astype(np.float32) for x in rig.warp(i, j))
+        p = (grid @ turn.T.astype(np.float64)).astype(np.float32) + own[..., None] * shift
+        z = np.maximum(p[..., 2], 1e-3)
+        x, y = p[..., 0] / z - 0.5, p[..., 1] / z - 0.5
+        found = cv2.remap(rho[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
+        trust = cv2.remap(weight[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        # A point at inverse depth rho here is at rho / z there, and the other way round.
+        here = found * z
+        inside = (found >= 0) & (trust > 0)
+        fits = inside & (np.abs(here - own) < tolerance * own + slack)
+        count += fits
+        looked += inside
+        mean += np.where(fits, here * trust, 0)
+        mass += np.where(fits, trust, 0)
+    return count, mean / mass, looked

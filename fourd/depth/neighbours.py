@@ -1,0 +1,69 @@
+"""Which frames to match a frame with: chosen by how far the scene shifts between them, not by their number."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray as Array
+
+from fourd.depth.common import Rig
+
+TARGETS_PX = (5.0, 10.0)
+"""Wanted shifts, in pixels of the working map, on either side in time."""
+_LEAST_PX = 1.5
+"""Below this a frame tells too little."""
+_OVERLAP = 0.6
+"""Share of the picture that must be seen in the other frame."""
+_REACH = 90
+"""How many frames away a neighbour may be."""
+
+
+def shifts(rig: Rig, rho: float, i: int, others: list[int]) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
+    """How far points at inverse depth ``rho`` shift between frames because the camera travels, and the overlap.
+
+    Returns:
+        Median shift in pixels against points at infinity, and the share of frame i that other frames show.
+    """
+    h, w = rig.hw
+    y, x = np.meshgrid((np.arange(6) + 0.5) * h / 6, (np.arange(6) + 0.5) * w / 6, indexing="ij")
+    grid = np.stack([x.ravel(), y.ravel(), np.ones(36)], -1)
+    shift_px, overlap = [], []
+    for j in others:
+        turn, shift = rig.warp(i, j)
+        far = grid @ turn.T
+        near = far + rho * shift
+        ahead = (far[:, 2] > 0.1) & (near[:, 2] > 0.1)
+        a = near[:, :2] / np.maximum(near[:, 2:], 0.1)
+        b = far[:, :2] / np.maximum(far[:, 2:], 0.1)
+        inside = ahead & (a >= 0).all(1) & (a[:, 0] < w) & (a[:, 1] < h)
+        shift_px.append(float(np.median(np.linalg.norm(a - b, axis=1)[inside])) if inside.any() else 0.0)
+        overlap.append(float(inside.mean()))
+    return np.array(shift_px), np.array(overlap)
+
+
+def choose(rig: Rig, rho: float, i: int) -> list[int]:
+    """Up to four frames that see what frame i sees, from elsewhere.
+
+    Args:
+        rig: Cameras at the working size.
+        rho: Inverse depth of the middle of the scene.
+        i: The frame.
+
+    Returns:
+        Frame numbers: for each target shift the frame nearest to it, before and after frame i; where one side has
+        none, both from the other side. Empty if the camera does not travel near frame i.
+    """
+    sides = []
+    for way in (-1, 1):
+        others = [j for j in range(i + way, i + way * (_REACH + 1), way) if 0 <= j < len(rig)]
+        shift_px, overlap = shifts(rig, rho, i, others)
+        usable = [k for k in range(len(others)) if shift_px[k] >= _LEAST_PX and overlap[k] >= _OVERLAP]
+        sides.append([(float(shift_px[k]), others[k]) for k in usable])
+    chosen: list[int] = []
+    for side, other in (sides, sides[::-1]):
+        wanted = TARGETS_PX if other else tuple(x * f for x in TARGETS_PX for f in (0.75, 1.25))
+        for target in wanted:
+            left = [(abs(np.log(s / target)), j) for s, j in side if j not in chosen]
+            if left:
+                chosen.append(min(left)[1])
+    return sorted(chosen)

@@ -1,1 +1,31 @@
-"""Files of scenes, cameras and depth: one module a format."""
+"""Files of scenes, cameras and depth: one module a format.
+
+``glb`` is the scene's own file; ``ply``, ``transforms``, ``colmap``, ``camera_path`` are what other
+programs read and write. The readers of this page find out by themselves what a file is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fourd.types import Cameras, DepthMaps
+
+
+def read_cameras(path: str | Path, *, hw: tuple[int, int] | None = None, time_s: Tensor | None = None) -> Cameras:
+    """Cameras from COLMAP text, transforms.json or .npz; see ``fourd.formats.cameras.read_cameras``."""
+    from fourd.formats import cameras
+
+    return cameras.read_cameras(path, hw=hw, time_s=time_s)
+
+
+def read_depth(
+    path: str | Path, *, K: Tensor, hw: tuple[int, int], scale: float | None = None, metric: bool = True
+) -> DepthMaps:
+    """Depth from .npz or 16-bit PNGs; see ``fourd.formats.depth.read_depth``."""
+    from fourd.formats import depth
+
+    return depth.read_depth(path, K=K, hw=hw, scale=scale, metric=metric)

@@ -239,6 +239,8 @@ def make(
         raise InputError("The path 'keyframes' needs keyframes, and no other path takes them.")
     if keyframes is not None:
         film = join(keyframes, fps=rate, speed=speed, duration_s=duration_s)
+        # Beyond what was filmed there is nothing to show.
+        film = film.replace(time_s=film.time_s.clamp(float(source.time_s[0]), float(source.time_s[-1])))
         return resized(film, hw or keyframes.cameras.hw)
     if name == "freeze" and at_s is None:
         at_s = float(source.time_s[0] + source.time_s[-1]) / 2

@@ -21,7 +21,7 @@ TIERS: list[set[str]] = [
     STAGES,
     {"scene"},
     {"pipeline"},
-    {"view", "batch"},
+    {"view", "batch", "doctor"},
     {"cli"},
 ]
 

@@ -1,0 +1,171 @@
+"""A camera path through a scene, as a video, a folder of pictures, or a contact sheet."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from fourd import media, render
+from fourd.errors import InputError, OutputError
+from fourd.events import Event, Progress
+from fourd.geometry import paths
+from fourd.scene import Scene
+from fourd.types import Cameras, Frames, Sound
+from fourd.view.colour import Range, depth_picture, depth_range, quantised
+from fourd.view.sheet import contact_sheet
+
+Show = Literal["rgb", "depth", "alpha"]
+
+SHEET_PICTURES = 12
+"""At most so many pictures are laid on a contact sheet."""
+_SHEET_SIZE = 480
+"""Longer side in pixels of each picture on a contact sheet, at most."""
+_IN_STEP_S = 0.04
+"""Pictures and sound may be so far apart before anybody minds (ITU-R BT.1359: 45 ms early is noticed)."""
+_PROBES = 5
+"""From so many frames the depth scale of a film is taken."""
+
+
+def even_fps(cameras: Cameras) -> float:
+    """The steady frame rate that fits these cameras' times best.
+
+    It is the mean rate, which rounded time stamps cannot upset; or the median rate, where the mean
+    is far off because the recording pauses.
+    """
+    steps = cameras.time_s.diff()
+    if len(steps) == 0:
+        return 24.0
+    mean, median = 1 / float(steps.mean()), 1 / float(steps.median())
+    return mean if abs(mean / median - 1) < 0.05 else median
+
+
+def heard(scene: Scene, cameras: Cameras, fps: float) -> Sound | None:
+    """The sound of a film through ``cameras``, on the film's clock; none where time runs otherwise.
+
+    After the scene has ended, and its last moment is held, time may stand.
+    """
+    times = cameras.time_s
+    runs = times < times.max()
+    if scene.sound is None or not bool(runs.any()):
+        return None
+    played = torch.arange(len(times), dtype=torch.float64) / fps
+    late = (times - times[0] - played)[runs].abs().max()
+    return scene.sound.replace(start_s=scene.sound.start_s - float(times[0])) if late < _IN_STEP_S else None
+
+
+def write(
+    scene: Scene,
+    cameras: Cameras,
+    path: Path,
+    *,
+    fps: float,
+    show: Show = "rgb",
+    watch: Callable[[Event], None] = lambda event: None,
+) -> None:
+    """Render ``cameras`` to ``path``, whole or not at all; the name chooses what is made.
+
+    ``.mp4`` is a video, in which the sound goes along where the scene's time runs as fast as the
+    video's; ``.png`` a contact sheet; a name without a suffix a new folder of PNGs.
+
+    Args:
+        scene: What to show.
+        cameras: One for each frame.
+        path: Where to.
+        fps: Frames a second of a video.
+        show: Colours; depth by ``depth_picture``, on one scale for the whole film; or coverage in grey.
+        watch: Called after every picture with the progress of the stage "render".
+
+    Raises:
+        InputError: If the suffix is another.
+        OutputError: If the path cannot be written, or is a folder with something in it.
+    """
+    kind = path.suffix.lower()
+    if kind == ".png":
+        cameras = _of_sheet(cameras)
+    developed = _watched(pictures(scene, cameras, show), len(cameras), watch)
+    if kind == ".mp4":
+        media.write_video(path, developed, fps=fps, sound=heard(scene, cameras, fps))
+    elif kind == ".png":
+        cells = [(f"{time_s:.2f} s", p) for time_s, p in zip(cameras.time_s.tolist(), developed, strict=True)]
+        media.write_picture(path, contact_sheet(cells) if len(cells) > 1 else cells[0][1])
+    elif not kind:
+        _write_folder(path, developed)
+    else:
+        raise InputError(
+            f"Cannot render to '{path.name}'. A name in .mp4 makes a video, in .png a contact sheet,"
+            " and one without a suffix a folder of pictures."
+        )
+
+
+def _watched(pictures: Iterator[Tensor], count: int, watch: Callable[[Event], None]) -> Iterator[Tensor]:
+    for done, picture in enumerate(pictures, start=1):
+        yield picture
+        watch(Progress("render", done, count))
+
+
+def pictures(scene: Scene, cameras: Cameras, show: Show) -> Iterator[UInt8[Tensor, "h w 3"]]:
+    """The film, picture by picture."""
+    scale = _scale(scene, cameras) if show == "depth" else Range(1.0, 2.0)
+    for frames in render.stream(scene.splats, cameras):
+        yield from _developed(frames, show, scale)
+
+
+def _developed(frames: Frames, show: Show, scale: Range) -> UInt8[Tensor, "t h w 3"]:
+    if show == "depth":
+        return depth_picture(frames, scale)
+    return quantised(frames.rgb if show == "rgb" else frames.alpha[..., None].expand(*frames.alpha.shape, 3))
+
+
+def _scale(scene: Scene, cameras: Cameras) -> Range:
+    """The depth scale of a film, from a few of its frames."""
+    probes = cameras[_spread(len(cameras), _PROBES)]
+    return depth_range(render.render(scene.splats, _small(probes, 160)))
+
+
+def _spread(count: int, most: int) -> Tensor:
+    """Up to ``most`` of ``count`` indices, first and last among them, evenly spread."""
+    return torch.linspace(0, count - 1, min(most, count)).round().long()
+
+
+def _small(cameras: Cameras, size: int) -> Cameras:
+    """The same cameras for pictures whose longer side is at most ``size`` pixels."""
+    share = min(1.0, size / max(cameras.hw))
+    h, w = (max(1, round(x * share)) for x in cameras.hw)
+    return paths.resized(cameras, (h, w))
+
+
+def _of_sheet(cameras: Cameras) -> Cameras:
+    """Those of the frames that a contact sheet shows, small; one alone, large, if all would be the same."""
+    some = cameras[_spread(len(cameras), SHEET_PICTURES)]
+    same = some.time_s.diff() == 0
+    for values in (some.world_from_cam, some.K):
+        same &= values.diff(dim=0).abs().amax((1, 2)) < 1e-6
+    some = some[torch.cat([torch.ones(1, dtype=torch.bool), ~same])]
+    return _small(some, _SHEET_SIZE) if len(some) > 1 else some
+
+
+def _write_folder(path: Path, pictures: Iterator[Tensor]) -> None:
+    """Write 00000.png, 00001.png and so on into a new folder, which is there when all of them are."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(f"Cannot write pictures to {path}: it exists and is not an empty folder. Give a new name.")
+    growing = None
+    try:
+        growing = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        for i, picture in enumerate(pictures):
+            media.write_picture(growing / f"{i:05}.png", picture)
+        growing.chmod(0o755)  # mkdtemp makes folders that only their owner can read.
+        growing.replace(path)  # An empty folder is replaced as a file would be.
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"Cannot write pictures to {path}: {error.strerror or error}.") from error
+    finally:
+        if growing is not None:
+            shutil.rmtree(growing, ignore_errors=True)

@@ -9,41 +9,50 @@
 namespace fourd {
 namespace {
 
-// A row of pixels, field by field, so that the loop over it becomes vector instructions.
-struct alignas(64) Row {
-    float alpha[kTile], r[kTile], g[kTile], b[kTile], depth[kTile], median[kTile], best[kTile];
-    int index[kTile];
+constexpr int kLanes =
+    8;  // Splats are small: wider vectors would mostly blend what the splat does not reach.
+constexpr int kStrips = kTile / kLanes;
+
+constexpr size_t kAhead = 8;
+
+// A run of pixels in a row, field by field, so that the loop over it becomes vector instructions.
+struct alignas(32) Run {
+    float alpha[kLanes], r[kLanes], g[kLanes], b[kLanes], depth[kLanes], median[kLanes], best[kLanes];
+    int index[kLanes];
 };
 
 struct Tile {
-    Row rows[kTile];
+    Run runs[kStrips][kTile];  // A strip is a column of runs.
 };
 
-FOURD_INLINE void blend_row(Row& __restrict row, float dx, float slope_dy, float inv_sx, float base,
-                            const Seen& s) {
-    const float r = s.r, g = s.g, b = s.b, z = s.z, first = (dx - slope_dy) * inv_sx;
+// The splat's u is `first` in the run's first pixel and grows by `step`.
+FOURD_INLINE void blend_run(Run& __restrict run, float first, float step, float base, const Seen& s) {
+    const float r = s.r, g = s.g, b = s.b, z = s.z;
     const int id = s.id;
-    for (int i = 0; i < kTile; ++i) {
-        const float u = first + static_cast<float>(i) * inv_sx;
-        Pixel p{row.alpha[i], row.r[i],      row.g[i],    row.b[i],
-                row.depth[i], row.median[i], row.best[i], row.index[i]};
+    for (int i = 0; i < kLanes; ++i) {
+        const float u = first + static_cast<float>(i) * step;
+        Pixel p{run.alpha[i], run.r[i],      run.g[i],    run.b[i],
+                run.depth[i], run.median[i], run.best[i], run.index[i]};
         blend(p, base - u * u, r, g, b, z, id);
-        row.alpha[i] = p.alpha;
-        row.r[i] = p.r;
-        row.g[i] = p.g;
-        row.b[i] = p.b;
-        row.depth[i] = p.depth;
-        row.median[i] = p.median;
-        row.best[i] = p.best;
-        row.index[i] = p.index;
+        run.alpha[i] = p.alpha;
+        run.r[i] = p.r;
+        run.g[i] = p.g;
+        run.b[i] = p.b;
+        run.depth[i] = p.depth;
+        run.median[i] = p.median;
+        run.best[i] = p.best;
+        run.index[i] = p.index;
     }
 }
 
 FOURD_INLINE bool full(const Tile& tile) {
-    float least = 1.0f;
-    for (const Row& row : tile.rows)
-        for (int i = 0; i < kTile; ++i) least = min2(row.alpha[i], least);
-    return least > kOpaque;
+    float least[kLanes];
+    for (int i = 0; i < kLanes; ++i) least[i] = 1.0f;
+    for (const auto& strip : tile.runs)
+        for (const Run& run : strip)
+            for (int i = 0; i < kLanes; ++i) least[i] = min2(run.alpha[i], least[i]);
+    for (int i = 1; i < kLanes; ++i) least[0] = min2(least[i], least[0]);
+    return least[0] > kOpaque;
 }
 
 // x0, y0: the tile's first pixel.
@@ -51,14 +60,21 @@ FOURD_INLINE void blend_tile_body(Tile& tile, int x0, int y0, const Seen* seen, 
                                   size_t count) {
     for (size_t i = 0; i < count; ++i) {
         if (i % 32 == 31 && full(tile)) break;
+        // A tile's splats lie far apart in memory, where no processor looks ahead by itself: half the time
+        // would go into waiting for them.
+        if (i + kAhead < count) FOURD_PREFETCH(&seen[entries[i + kAhead]]);
         const Seen& s = seen[entries[i]];
         const int first = std::max<int>(s.row_first - y0, 0),
                   last = std::min<int>(s.row_last - y0, kTile - 1);
-        const float dx = static_cast<float>(x0) + 0.5f - s.x;
-        for (int row = first; row <= last; ++row) {
-            const float dy = static_cast<float>(y0 + row) + 0.5f - s.y;
-            const float v = dy * s.inv_sy;
-            blend_row(tile.rows[row], dx, s.slope * dy, s.inv_sx, s.log2_opacity - v * v, s);
+        for (int strip = 0; strip < kStrips; ++strip) {
+            const float dx = static_cast<float>(x0 + strip * kLanes) + 0.5f - s.x;
+            if (dx > s.half_w || dx + (kLanes - 1) < -s.half_w) continue;
+            for (int row = first; row <= last; ++row) {
+                const float dy = static_cast<float>(y0 + row) + 0.5f - s.y;
+                const float v = dy * s.inv_sy;
+                blend_run(tile.runs[strip][row], (dx - s.slope * dy) * s.inv_sx, s.inv_sx,
+                          s.log2_opacity - v * v, s);
+            }
         }
     }
 }
@@ -70,38 +86,39 @@ FOURD_DISPATCH(blend_tile,
 // Pixels beyond the picture's edge count as covered, or they would keep their tile from being full.
 void clear(Tile& tile, int valid_rows, int valid_columns) {
     for (int y = 0; y < kTile; ++y) {
-        Row& row = tile.rows[y];
         for (int x = 0; x < kTile; ++x) {
-            row.alpha[x] = y < valid_rows && x < valid_columns ? 0.0f : 1.0f;
-            row.r[x] = row.g[x] = row.b[x] = row.depth[x] = row.median[x] = row.best[x] = 0.0f;
-            row.index[x] = -1;
+            Run& run = tile.runs[x / kLanes][y];
+            const int i = x % kLanes;
+            run.alpha[i] = y < valid_rows && x < valid_columns ? 0.0f : 1.0f;
+            run.r[i] = run.g[i] = run.b[i] = run.depth[i] = run.median[i] = run.best[i] = 0.0f;
+            run.index[i] = -1;
         }
     }
 }
 
 void write(const Tile& tile, int x0, int y0, int valid_rows, int valid_columns, int w, const Pictures& out) {
     for (int y = 0; y < valid_rows; ++y) {
-        const Row& row = tile.rows[y];
         const size_t start = static_cast<size_t>(y0 + y) * static_cast<size_t>(w) + static_cast<size_t>(x0);
         for (int x = 0; x < valid_columns; ++x) {
+            const Run& run = tile.runs[x / kLanes][y];
+            const int lane = x % kLanes;
             const size_t i = start + static_cast<size_t>(x);
-            out.rgb[3 * i] = row.r[x];
-            out.rgb[3 * i + 1] = row.g[x];
-            out.rgb[3 * i + 2] = row.b[x];
-            out.alpha[i] = row.alpha[x];
-            out.depth_m[i] = row.alpha[x] > 0 ? row.depth[x] / row.alpha[x] : 0.0f;
-            out.median_m[i] = row.median[x];
-            out.index[i] = row.index[x];
+            out.rgb[3 * i] = run.r[lane];
+            out.rgb[3 * i + 1] = run.g[lane];
+            out.rgb[3 * i + 2] = run.b[lane];
+            out.alpha[i] = run.alpha[lane];
+            out.depth_m[i] = run.alpha[lane] > 0 ? run.depth[lane] / run.alpha[lane] : 0.0f;
+            out.median_m[i] = run.median[lane];
+            out.index[i] = run.index[lane];
         }
     }
 }
 
 }  // namespace
 
-void blend_tiles(const Projected& projected, const TileLists& lists, const Camera& camera,
+void blend_tiles(const Buffer<Seen>& sorted, const TileLists& lists, const Camera& camera,
                  const Pictures& out, int threads, Isa isa) {
     const int columns = (camera.w + kTile - 1) / kTile;
-    const Seen* seen = projected.seen.data.get();
     parallel_for(lists.last_tile - lists.first_tile, threads, [&](int64_t i) {
         const size_t t = static_cast<size_t>(i);
         const int tile_index = lists.first_tile + static_cast<int>(i);
@@ -110,7 +127,7 @@ void blend_tiles(const Projected& projected, const TileLists& lists, const Camer
         Tile tile;
         clear(tile, valid_rows, valid_columns);
         FOURD_CALL(isa, blend_tile,
-                   (tile, x0, y0, seen, lists.entries.data.get() + lists.begin[t],
+                   (tile, x0, y0, sorted.data.get(), lists.entries.data.get() + lists.begin[t],
                     lists.begin[t + 1] - lists.begin[t]));
         write(tile, x0, y0, valid_rows, valid_columns, camera.w, out);
     });

@@ -17,8 +17,10 @@ Isa best_isa();
 
 #if defined(__GNUC__)
 #define FOURD_INLINE inline __attribute__((always_inline))
+#define FOURD_PREFETCH(address) __builtin_prefetch(address)
 #else
 #define FOURD_INLINE inline
+#define FOURD_PREFETCH(address) static_cast<void>(address)
 #endif
 
 #if defined(__x86_64__) && defined(__GNUC__)

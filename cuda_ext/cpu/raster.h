@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <numeric>
 #include <vector>
 
 #include "isa.h"
@@ -12,7 +11,7 @@
 
 namespace fourd {
 
-constexpr int kTile = 16;           // Pixels along a tile's side: a row of them is one AVX-512 vector.
+constexpr int kTile = 16;           // Pixels along a tile's side.
 constexpr size_t kMaxSide = 32767;  // Rows are kept in 16 bits.
 
 // An array that is not cleared first: filling it is the job of the stage that asked for it.
@@ -63,40 +62,38 @@ struct Projected {
     Buffer<Seen> seen;         // Chunk after chunk, each at its own place, with gaps between them.
     std::vector<size_t> kept;  // How many of each chunk.
     size_t chunk;              // Places a chunk.
-
-    size_t count() const { return std::accumulate(kept.begin(), kept.end(), size_t{0}); }
 };
 Projected project_splats(const SplatArrays& splats, const Camera& camera, double time_s, int threads,
                          Isa isa);
 
-// Their positions in `seen`, nearest first; those equally far stay in their order.
-Buffer<uint32_t> sort_by_depth(const Projected& projected, int threads);
+// Nearest first; those equally far stay in their order.
+Buffer<Seen> sort_by_depth(const Projected& projected, int threads);
 
 // For each tile from `first_tile` to `last_tile - 1`, the splats that touch it, nearest first.
 struct TileLists {
     int first_tile = 0, last_tile = 0;
     std::vector<uint32_t> begin;  // Of tile first_tile + i in `entries`; one more for the end.
-    Buffer<uint32_t> entries{0};  // Positions in `seen`.
+    Buffer<uint32_t> entries{0};  // Positions among the sorted splats.
 };
+
 // Sorts splats into tiles, for one range of tiles after another that together are the picture. There is one
 // range only, unless the lists would fill the memory: ten thousand splats may each cover ten thousand tiles.
 class Tiler {
   public:
-    Tiler(const Projected& projected, const Buffer<uint32_t>& order, const Camera& camera, int threads);
+    Tiler(const Buffer<Seen>& sorted, const Camera& camera, int threads);
     // Fills the next range of tiles; false when there is none left.
     bool next(TileLists& lists);
 
   private:
-    const Projected& projected_;
-    const Buffer<uint32_t>& order_;
+    const Buffer<Seen>& sorted_;
     const int rows_, columns_, w_, threads_;
-    const size_t chunk_;                         // Splats, of the sorted ones, that one thread takes.
+    const size_t chunk_;                         // Splats that one thread takes.
     std::vector<std::vector<uint32_t>> counts_;  // [chunk][tile]
     int next_tile_ = 0;
 };
 
 // Blends the tiles of `lists` and writes their pixels.
-void blend_tiles(const Projected& projected, const TileLists& lists, const Camera& camera,
+void blend_tiles(const Buffer<Seen>& sorted, const TileLists& lists, const Camera& camera,
                  const Pictures& out, int threads, Isa isa);
 
 void rasterize(const SplatArrays& splats, const Camera& camera, double time_s, const Pictures& out,

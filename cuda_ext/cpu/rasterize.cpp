@@ -27,10 +27,9 @@ Isa best_isa() {
 
 void rasterize(const SplatArrays& splats, const Camera& camera, double time_s, const Pictures& out,
                int threads, Isa isa) {
-    const Projected projected = project_splats(splats, camera, time_s, threads, isa);
-    const Buffer<uint32_t> order = sort_by_depth(projected, threads);
-    Tiler tiler(projected, order, camera, threads);
-    for (TileLists lists; tiler.next(lists);) blend_tiles(projected, lists, camera, out, threads, isa);
+    const Buffer<Seen> sorted = sort_by_depth(project_splats(splats, camera, time_s, threads, isa), threads);
+    Tiler tiler(sorted, camera, threads);
+    for (TileLists lists; tiler.next(lists);) blend_tiles(sorted, lists, camera, out, threads, isa);
 }
 
 namespace {

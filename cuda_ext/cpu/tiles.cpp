@@ -47,59 +47,69 @@ inline void each_tile_row(const Seen& s, int first_row, int last_row, int w, Use
     }
 }
 
+// Positive floats sort like their bits. Least significant digit first, three digits of 11 bits: stable. The
+// result is in `from`.
+void radix_sort(Buffer<Keyed>& from, Buffer<Keyed>& to) {
+    constexpr int kBits = 11, kDigits = 3, kBins = 1 << kBits;
+    std::vector<uint32_t> bins(static_cast<size_t>(kBins) * kDigits, 0);
+    const auto bin = [&](int digit, uint32_t key) -> uint32_t& {
+        return bins[static_cast<size_t>(digit * kBins) + ((key >> (digit * kBits)) & (kBins - 1))];
+    };
+    for (size_t i = 0; i < from.size; ++i)
+        for (int digit = 0; digit < kDigits; ++digit) ++bin(digit, from[i].key);
+    for (int digit = 0; digit < kDigits; ++digit) {
+        uint32_t sum = 0;  // Counts become the places where the bins begin.
+        for (int i = digit * kBins; i < (digit + 1) * kBins; ++i) {
+            const uint32_t here = bins[static_cast<size_t>(i)];
+            bins[static_cast<size_t>(i)] = sum;
+            sum += here;
+        }
+        for (size_t i = 0; i < from.size; ++i) to[bin(digit, from[i].key)++] = from[i];
+        std::swap(from, to);
+    }
+}
+
 }  // namespace
 
-Buffer<uint32_t> sort_by_depth(const Projected& projected, int threads) {
-    // Positive floats sort like their bits. Least significant digit first, three digits of 11 bits: stable.
-    constexpr int kBits = 11, kDigits = 3, kBins = 1 << kBits;
-    const size_t n = projected.count();
+Buffer<Seen> sort_by_depth(const Projected& projected, int threads) {
+    const auto& kept = projected.kept;
+    std::vector<size_t> base(kept.size() + 1, 0);
+    for (size_t c = 0; c < kept.size(); ++c) base[c + 1] = base[c] + kept[c];
+    const size_t n = base.back();
     Buffer<Keyed> from(n), to(n);
-    std::vector<size_t> base(projected.kept.size() + 1, 0);
-    for (size_t c = 0; c < projected.kept.size(); ++c) base[c + 1] = base[c] + projected.kept[c];
-    parallel_for(static_cast<int64_t>(projected.kept.size()), threads, [&](int64_t chunk) {
+    parallel_for(static_cast<int64_t>(kept.size()), threads, [&](int64_t chunk) {
         const size_t c = static_cast<size_t>(chunk), start = c * projected.chunk;
-        for (size_t i = 0; i < projected.kept[c]; ++i) {
+        for (size_t i = 0; i < kept[c]; ++i) {
             Keyed& k = from[base[c] + i];
             std::memcpy(&k.key, &projected.seen[start + i].z, sizeof k.key);
             k.position = static_cast<uint32_t>(start + i);
         }
     });
-    std::vector<uint32_t> bins(static_cast<size_t>(kBins) * kDigits, 0);
-    for (size_t i = 0; i < n; ++i)
-        for (int d = 0; d < kDigits; ++d)
-            ++bins[static_cast<size_t>(d * kBins) + ((from[i].key >> (d * kBits)) & (kBins - 1))];
-    for (int d = 0; d < kDigits; ++d) {
-        uint32_t* bin = &bins[static_cast<size_t>(d * kBins)];
-        uint32_t sum = 0;
-        for (int i = 0; i < kBins; ++i) {
-            const uint32_t here = bin[i];
-            bin[i] = sum;
-            sum += here;
-        }
-        for (size_t i = 0; i < n; ++i) to[bin[(from[i].key >> (d * kBits)) & (kBins - 1)]++] = from[i];
-        std::swap(from, to);
-    }
-    Buffer<uint32_t> order(n);
-    for (size_t i = 0; i < n; ++i) order[i] = from[i].position;
-    return order;
+    radix_sort(from, to);
+    Buffer<Seen> sorted(n);
+    constexpr size_t kCopied = 4096;
+    parallel_for(static_cast<int64_t>((n + kCopied - 1) / kCopied), threads, [&](int64_t chunk) {
+        const size_t begin = static_cast<size_t>(chunk) * kCopied, end = std::min(begin + kCopied, n);
+        for (size_t i = begin; i < end; ++i) sorted[i] = projected.seen[from[i].position];
+    });
+    return sorted;
 }
 
-Tiler::Tiler(const Projected& projected, const Buffer<uint32_t>& order, const Camera& camera, int threads)
-    : projected_(projected),
-      order_(order),
+Tiler::Tiler(const Buffer<Seen>& sorted, const Camera& camera, int threads)
+    : sorted_(sorted),
       rows_((camera.h + kTile - 1) / kTile),
       columns_((camera.w + kTile - 1) / kTile),
       w_(camera.w),
       threads_(threads),
-      chunk_(std::max<size_t>((order.size + static_cast<size_t>(threads) - 1) / static_cast<size_t>(threads),
+      chunk_(std::max<size_t>((sorted.size + static_cast<size_t>(threads) - 1) / static_cast<size_t>(threads),
                               1)),
-      counts_((order.size + chunk_ - 1) / chunk_) {
+      counts_((sorted.size + chunk_ - 1) / chunk_) {
     parallel_for(static_cast<int64_t>(counts_.size()), threads_, [&](int64_t c) {
         std::vector<uint32_t>& count = counts_[static_cast<size_t>(c)];
         count.assign(static_cast<size_t>(rows_) * static_cast<size_t>(columns_), 0);
-        const size_t begin = static_cast<size_t>(c) * chunk_, end = std::min(begin + chunk_, order_.size);
+        const size_t begin = static_cast<size_t>(c) * chunk_, end = std::min(begin + chunk_, sorted_.size);
         for (size_t i = begin; i < end; ++i)
-            each_tile_row(projected_.seen[order_[i]], 0, rows_ - 1, w_, [&](int row, int first, int last) {
+            each_tile_row(sorted_[i], 0, rows_ - 1, w_, [&](int row, int first, int last) {
                 for (int t = row * columns_ + first; t <= row * columns_ + last; ++t)
                     ++count[static_cast<size_t>(t)];
             });
@@ -128,15 +138,14 @@ bool Tiler::next(TileLists& lists) {
     if (lists.entries.size < total) lists.entries = Buffer<uint32_t>(total);
     parallel_for(static_cast<int64_t>(counts_.size()), threads_, [&](int64_t c) {
         std::vector<uint32_t>& place = counts_[static_cast<size_t>(c)];
-        const size_t begin = static_cast<size_t>(c) * chunk_, end = std::min(begin + chunk_, order_.size);
+        const size_t begin = static_cast<size_t>(c) * chunk_, end = std::min(begin + chunk_, sorted_.size);
         for (size_t i = begin; i < end; ++i) {
-            const uint32_t position = order_[i];
-            each_tile_row(projected_.seen[position], first_tile / columns_, (last_tile - 1) / columns_, w_,
+            each_tile_row(sorted_[i], first_tile / columns_, (last_tile - 1) / columns_, w_,
                           [&](int row, int first, int last) {
                               const int from = std::max(row * columns_ + first, first_tile);
                               const int to = std::min(row * columns_ + last, last_tile - 1);
                               for (int t = from; t <= to; ++t)
-                                  lists.entries[place[static_cast<size_t>(t)]++] = position;
+                                  lists.entries[place[static_cast<size_t>(t)]++] = static_cast<uint32_t>(i);
                           });
         }
     });

@@ -32,7 +32,7 @@ class Raster(NamedTuple):
     """Weighted mean distance of the splats' centres along the optical axis; 0 where ``alpha`` is 0."""
     median_m: Float32[Tensor, "h w"]
     """Distance of the splat at which the pixel becomes more than half covered; 0 where it never does."""
-    index: Int32[Tensor, "h w"]
+    index: Int32[Tensor, "h w"]  # pyright: ignore[reportIncompatibleMethodOverride]  # Nobody searches a Raster.
     """The splat with the greatest weight; -1 where there is none."""
 
 
@@ -60,13 +60,13 @@ def _rasterize(
     for name, tensor in inputs.items():
         if tensor.dtype != torch.float32:
             raise InputError(f"fourd::rasterize: {name} has dtype {tensor.dtype}; it must be torch.float32.")
-    rgb, alpha, depth_m, median_m, index = out = _empty(mean_m, h, w)
+    out = _empty(mean_m, h, w)
     loader.cpu().rasterize(
         *(tensor.detach().contiguous().numpy() for tensor in inputs.values()),
         at_s,
         eps2d_px,
         near_m,
-        *(picture.numpy() for picture in (rgb, alpha, depth_m, median_m, index)),
+        *(picture.numpy() for picture in out),
         torch.get_num_threads(),
     )
     return out
@@ -94,8 +94,9 @@ def _(
 
 
 def _empty(like: Tensor, h: int, w: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    maps = [like.new_empty((h, w), dtype=torch.float32) for _ in range(3)]
-    return like.new_empty((h, w, 3), dtype=torch.float32), *maps, like.new_empty((h, w), dtype=torch.int32)
+    alpha, depth_m, median_m = (like.new_empty((h, w), dtype=torch.float32) for _ in range(3))
+    rgb, index = like.new_empty((h, w, 3), dtype=torch.float32), like.new_empty((h, w), dtype=torch.int32)
+    return rgb, alpha, depth_m, median_m, index
 
 
 @checked

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ def open_container(path: Path, limits: Limits) -> Any:
         MediaError: If it is none, or of a kind that follows references to other files.
     """
     import av
+    from av.error import FFmpegError
 
     options = {
         "format_whitelist": _CONTAINERS,
@@ -56,10 +59,18 @@ def open_container(path: Path, limits: Limits) -> Any:
     try:
         # The prefix keeps libavformat from taking a file named "http:..." or "pipe:1" at its word.
         return av.open(f"file:{os.path.abspath(path)}", options=options, metadata_errors="replace")
-    except (av.FFmpegError, ValueError, UnicodeError) as error:
+    except (FFmpegError, ValueError, UnicodeError) as error:
         raise MediaError(
             f"Cannot read {path}: it is neither a video nor a picture that can be decoded ({reason(error)})."
         ) from error
+
+
+def seek(container: Any, stream: Any, time_s: Fraction) -> None:
+    """Go to the last key frame before ``time_s`` on the clock of the file; stay where that fails."""
+    from av.error import FFmpegError
+
+    with contextlib.suppress(FFmpegError, OverflowError):
+        container.seek(int(time_s / stream.time_base), stream=stream, backward=True)
 
 
 def reason(error: Exception) -> str:

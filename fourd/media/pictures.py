@@ -21,14 +21,14 @@ from fourd.files import replacing
 from fourd.media.colour import on_white
 from fourd.media.container import check_file
 from fourd.media.stack import Stack
-from fourd.media.window import Window, resample, working_hw
+from fourd.media.window import Window, working_hw
 from fourd.types import Limits
 
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM", "JPEG2000")
 _SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 _FOLDER_FPS = 24.0
-_STILL_S = 0.1
+_HURRY_MS = 100.0
 """How long browsers show a picture of an animation that asks for less than 11 ms."""
 
 
@@ -138,10 +138,7 @@ def read_still_or_animation(path: Path, window: Window, limits: Limits) -> Stack
     stack = Stack(path.name, limits)
     shown = _Shown()
     with _opened(path, limits) as image:
-        kept = _wanted(shown.pictures(image), window)
-        if window.fps is not None:
-            kept = resample(kept, window.fps, 0)
-        for time_s, rgb in kept:
+        for time_s, rgb in window.paced(_wanted(shown.pictures(image), window), lambda: shown.last_s):
             if time_s > limits.seconds:
                 raise LimitError(f"{path} is longer than {limits.seconds:g} seconds (limits.seconds).")
             stack.add(time_s, smaller(rgb, window.size))
@@ -153,21 +150,28 @@ class _Shown:
     """The pictures of an animation with the times at which they are shown."""
 
     end_s = 0.0
+    """When the last picture so far is over."""
+    last_s = 0.0
+    """How long it stays; a lone picture has no length of its own."""
 
     def pictures(self, image: Any) -> Iterator[tuple[float, UInt8[np.ndarray, "h w 3"]]]:
         animated = image.format in _ANIMATED and getattr(image, "is_animated", False)
-        start_ms = 0.0
-        for index in range(image.n_frames if animated else 1):
+        start_ms, length_ms = 0.0, 1000 / _FOLDER_FPS
+        # The stand-in that a PNG shows where animation is not known is no part of the animation.
+        begin = 1 if animated and getattr(image, "default_image", False) else 0
+        for index in range(begin, image.n_frames if animated else 1):
             try:
                 if index:
                     image.seek(index)
                 rgb = _rgb(image)
-            except (OSError, EOFError, ValueError):
-                if not index:
+            except (OSError, EOFError, ValueError, SyntaxError):
+                if index == begin:
                     raise
                 return  # Cut short: what came before is whole.
-            asked = float(image.info.get("duration") or 0) if animated else 1000 / 24
-            length_ms = asked if asked > 10 else _STILL_S * 1000
+            if animated:
+                asked_ms = float(image.info.get("duration") or 0)
+                length_ms = asked_ms if asked_ms > 10 else _HURRY_MS
+                self.last_s = length_ms / 1000
             self.end_s = (start_ms + length_ms) / 1000
             yield start_ms / 1000, rgb
             start_ms += length_ms
@@ -226,14 +230,13 @@ def _rgb(image: Any) -> UInt8[np.ndarray, "h w 3"]:
     from PIL import ImageOps
 
     image.load()
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode == "I":
-        deep = np.asarray(ImageOps.exif_transpose(image)).astype(np.float32)
+        deep = np.asarray(image).astype(np.float32)
         grey = np.clip(np.rint(deep / 257), 0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
     transparent = "A" in image.getbands() or "transparency" in image.info
-    picture = _to_srgb_profile(image)
-    picture = ImageOps.exif_transpose(picture.convert("RGBA" if transparent else "RGB"))
-    array = np.array(picture)
+    array = np.array(_to_srgb_profile(image).convert("RGBA" if transparent else "RGB"))
     return on_white(array) if transparent else array
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fourd.checked import checked
 from fourd.media import pictures
 from fourd.media.container import check_file
 from fourd.media.sound import read_sound
@@ -12,6 +13,7 @@ from fourd.media.window import Window
 from fourd.types import Clip, Limits
 
 
+@checked
 def read(
     path: str | Path,
     *,

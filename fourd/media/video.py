@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,56 +11,78 @@ from typing import Any
 from fourd.errors import InputError, LimitError, MediaError
 from fourd.media import orient
 from fourd.media.colour import Painter
-from fourd.media.container import open_container, reason
+from fourd.media.container import open_container, reason, seek
+from fourd.media.interlace import woven
 from fourd.media.stack import Stack
-from fourd.media.window import Window, resample, working_hw
+from fourd.media.window import Window, working_hw
 from fourd.types import Limits
 
 _STUCK = 8
-"""So many pictures in a row whose time does not advance: the file's clock is broken."""
-_JUMP_S = 1
+"""Where so many more pictures were dropped than kept, the file's clock is broken."""
+_JUMP_S = 0.3
 """A step back in time by more than this is a new clock (two recordings in one file), less is jitter."""
+_SEEK_S = 2.0
+"""A later start than this is sought; up to it, decoding from the first picture on is as quick."""
 
 
-class _BrokenClock(Exception):
-    """The file's time stamps stand still; start again and count pictures instead."""
+@dataclass(frozen=True)
+class _How:
+    """How to go through a file; the defaults suit all but broken ones."""
+
+    stamped: bool = True
+    """Believe the time stamps; otherwise count pictures at the nominal rate."""
+    seek: bool = True
+    """Jump to a late start; otherwise decode everything before it."""
+
+
+class _AgainError(Exception):
+    """The file turned out to be broken; go through it once more, another way."""
+
+    def __init__(self, how: _How) -> None:
+        super().__init__(how)
+        self.how = how
 
 
 def read_video(path: Path, window: Window, limits: Limits) -> tuple[Stack, Fraction]:
     """Decode the wanted pictures of a video.
+
+    Pictures that are damaged are left out, and what follows the point where a file was cut short
+    is missing; only a file without one whole picture is refused. A picture whose time is not after
+    that of the one before is dropped; where that befalls most of them, times are counted at the nominal frame
+    rate instead. A clock that starts anew within the file goes on from where it was.
 
     Returns:
         The pictures, and the time of the first of them on the clock of the file, in seconds, by
         which the sound is to be placed.
 
     Raises:
+        InputError: If the window begins beyond the end.
         MediaError: If nothing can be decoded.
         LimitError: If there is more than ``limits`` allow.
     """
-    try:
-        return _read(path, window, limits, stamped=True)
-    except _BrokenClock:
-        return _read(path, window, limits, stamped=False)
+    how = _How()
+    while True:
+        try:
+            return _read(path, window, limits, how)
+        except _AgainError as again:  # At most twice: each time it gives up one of two things.
+            how = again.how
 
 
-def _read(path: Path, window: Window, limits: Limits, stamped: bool) -> tuple[Stack, Fraction]:
+def _read(path: Path, window: Window, limits: Limits, how: _How) -> tuple[Stack, Fraction]:
     with open_container(path, limits) as container:
         stream = _video_stream(path, container)
         _check_length(path, stream, window, limits)
-        decoder = _Decoder(path, container, stream, limits, stamped)
+        decoder = _Decoder(path, container, stream, limits, how)
         stack = Stack(path.name, limits)
         painter = Painter()
-        kept = decoder.window(window)
-        if window.fps is not None:
-            kept = resample(kept, window.fps, float(decoder.frame_s))
         hw: tuple[int, int] | None = None
-        for time_s, frame in kept:
+        for time_s, frame in window.paced(decoder.kept(window), lambda: float(decoder.frame_s)):
             turn = decoder.turn(frame)
             if hw is None:
                 hw = working_hw(turn.hw(decoder.display_hw(frame)), window.size)
             stack.add(time_s, turn(painter(frame, turn.hw(hw))))
         if not len(stack):
-            raise MediaError(decoder.why_nothing(window))
+            raise decoder.nothing(window)
         return stack, decoder.first_kept_s
 
 
@@ -70,9 +93,8 @@ def _video_stream(path: Path, container: Any) -> Any:
         raise MediaError(f"Cannot read {path}: it is a HEIC picture. Convert it to JPEG or PNG first.")
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not videos:
-        if container.streams.audio:
-            raise MediaError(f"Cannot read {path}: it holds sound but no video.")
-        raise MediaError(f"Cannot read {path}: it holds no video.")
+        what = "it holds sound but no video" if container.streams.audio else "it holds no video, or was cut short"
+        raise MediaError(f"Cannot read {path}: {what}.")
     best = container.streams.best("video")
     stream = best if best in videos else videos[0]
     if stream.codec_context is None:
@@ -92,8 +114,8 @@ def _check_length(path: Path, stream: Any, window: Window, limits: Limits) -> No
 class _Decoder:
     """Decodes one stream, frame by frame, and keeps its clock straight."""
 
-    def __init__(self, path: Path, container: Any, stream: Any, limits: Limits, stamped: bool) -> None:
-        self.path, self.container, self.stream, self.limits, self.stamped = path, container, stream, limits, stamped
+    def __init__(self, path: Path, container: Any, stream: Any, limits: Limits, how: _How) -> None:
+        self.path, self.container, self.stream, self.limits, self.how = path, container, stream, limits, how
         self.frame_s = _nominal_s(stream)
         self.first_kept_s = Fraction(0)
         self.end_s = 0.0
@@ -103,19 +125,17 @@ class _Decoder:
         stream.codec_context.options = {"max_pixels": str(limits.pixels)}
         self._check_pixels(stream.codec_context.height, stream.codec_context.width)
 
-    def window(self, window: Window) -> Iterator[tuple[float, Any]]:
+    def kept(self, window: Window) -> Iterator[tuple[float, Any]]:
         """Yield (time since the first kept frame, frame) for the frames inside ``window``."""
         first: Fraction | None = None
         kept: Fraction | None = None
-        for time_s, frame in self._timed():
-            if first is None:
-                first = time_s
+        for time_s, frame, first in self._from(window.start_s):
             since_first = float(time_s - first)
             self.end_s = since_first + float(self.frame_s)
             if window.is_before(since_first):
                 continue
             if window.is_after(since_first):
-                break
+                return
             if kept is None:
                 kept = self.first_kept_s = time_s
             since = float(time_s - kept)
@@ -126,42 +146,70 @@ class _Decoder:
                 )
             yield since, frame
 
-    def _timed(self) -> Iterator[tuple[Fraction, Any]]:
+    def _from(self, start_s: float) -> Iterator[tuple[Fraction, Any, Fraction]]:
+        """Yield (time, frame, time of the file's first frame) from at or before ``start_s`` on."""
+        frames = self._timed()
+        begin = next(frames, None)
+        if begin is None:
+            return
+        first = begin[0]
+        if start_s <= _SEEK_S or not self.how.seek or not self.how.stamped:
+            yield *begin, first
+            for time_s, frame in frames:
+                yield time_s, frame, first
+            return
+        frames.close()
+        target = first + Fraction(start_s)
+        seek(self.container, self.stream, target - self.frame_s)
+        arrived = False
+        for time_s, frame in self._timed():
+            if not arrived and time_s > max(first, target - self.frame_s / 2):
+                break  # It landed too late.
+            arrived = True
+            yield time_s, frame, first
+        if not arrived:
+            raise _AgainError(_How(self.how.stamped, seek=False))
+
+    def _timed(self) -> Generator[tuple[Fraction, Any]]:
         """Yield (time on the clock of the file, frame), times strictly increasing."""
         last: Fraction | None = None
-        offset, stuck = Fraction(0), 0
-        for frame in self._decoded():
-            if not self.stamped:
-                time_s = self.frame_s * self.seen if last is None else last + self.frame_s
-            elif frame.pts is None or frame.time_base is None:
-                time_s = Fraction(0) if last is None else last + self.frame_s
+        offset, kept, dropped = Fraction(0), 0, 0
+        for frame in woven(self._decoded()):
+            follows = None if last is None else last + self.frame_s
+            stamp = None if frame.pts is None or not frame.time_base else frame.pts * Fraction(frame.time_base) + offset
+            if last is None or follows is None:
+                time_s = stamp or Fraction(0)
+            elif stamp is None or not self.how.stamped:
+                time_s = follows
+            elif stamp < last - _JUMP_S:
+                offset += follows - stamp
+                time_s = follows
             else:
-                time_s = frame.pts * Fraction(frame.time_base) + offset
-                if last is not None and time_s < last - _JUMP_S:
-                    offset += last + self.frame_s - time_s
-                    time_s = last + self.frame_s
+                time_s = stamp
             if last is not None and time_s <= last:
-                stuck += 1
-                if stuck >= _STUCK:
-                    raise _BrokenClock
+                dropped += 1
+                if dropped >= kept + _STUCK:
+                    break
                 continue
-            last, stuck = time_s, 0
+            last, kept = time_s, kept + 1
             yield time_s, frame
+        if dropped > kept:
+            raise _AgainError(_How(stamped=False, seek=False))
 
     def _decoded(self) -> Iterator[Any]:
         """Yield every whole frame in the order of showing; what is damaged is left out."""
-        import av
+        from av.error import FFmpegError
 
         packets = self.container.demux(self.stream)
         while True:
             try:
                 packet = next(packets, None)
-            except av.FFmpegError as error:  # The file ends here, whatever its header promised.
+            except FFmpegError as error:  # The file ends here, whatever its header promised.
                 self.trouble = reason(error)
                 packet = None
             try:
                 frames = self.stream.decode(packet)
-            except av.FFmpegError as error:
+            except FFmpegError as error:
                 self.trouble = reason(error)
                 frames = []
             for frame in frames:
@@ -193,15 +241,16 @@ class _Decoder:
         self._check_pixels(frame.height, w)
         return frame.height, w
 
-    def why_nothing(self, window: Window) -> str:
-        """The message for a file of which no picture was kept."""
+    def nothing(self, window: Window) -> InputError:
+        """The error for a file of which no picture was kept."""
         if self.seen:
-            raise InputError(
+            return InputError(
                 f"{self.path} lasts {self.end_s:.3g} seconds; start_s={window.start_s:g} lies beyond its end."
             )
         if self.damaged:
-            return f"Cannot read {self.path}: all of its {self.damaged} pictures are damaged."
-        return f"Cannot read {self.path}: no picture of its video can be decoded ({self.trouble or 'it has none'})."
+            return MediaError(f"Cannot read {self.path}: all of its {self.damaged} pictures are damaged.")
+        why = self.trouble or "it has none"
+        return MediaError(f"Cannot read {self.path}: no picture of its video can be decoded ({why}).")
 
 
 def _nominal_s(stream: Any) -> Fraction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -49,6 +49,12 @@ class Window:
         """True for a picture first shown when the stretch is over."""
         return self.duration_s is not None and time_s >= self.start_s + self.duration_s - _SLACK_S
 
+    def paced(self, pictures: Iterable[tuple[float, F]], last_s: Callable[[], float]) -> Iterator[tuple[float, F]]:
+        """Resample (time, picture), times from 0, to ``fps`` if there is one; see ``resample``."""
+        if self.fps is None:
+            return iter(pictures)
+        return resample(pictures, self.fps, last_s, math.inf if self.duration_s is None else self.duration_s)
+
 
 def working_hw(hw: tuple[int, int], size: int | None) -> tuple[int, int]:
     """The size of the working picture: its longer side is ``size`` pixels, unless it was shorter.
@@ -63,37 +69,36 @@ def working_hw(hw: tuple[int, int], size: int | None) -> tuple[int, int]:
     return max(1, round(hw[0] * size / longer)), max(1, round(hw[1] * size / longer))
 
 
-def resample(pictures: Iterable[tuple[float, F]], fps: float, frame_s: float) -> Iterator[tuple[float, F]]:
+def resample(
+    pictures: Iterable[tuple[float, F]], fps: float, last_s: Callable[[], float], stop_s: float = math.inf
+) -> Iterator[tuple[float, F]]:
     """Show, at every tick of a steady clock, the picture that is nearest in time.
 
     Args:
-        pictures: (time, picture), times increasing.
-        fps: Ticks a second. The first tick is the first picture's time.
-        frame_s: How long the last picture stays, in seconds.
+        pictures: (time, picture), times increasing from 0.
+        fps: Ticks a second; the first is at 0.
+        last_s: Called at the end: how long the last picture stays, in seconds.
+        stop_s: Ticks from here on are not wanted.
 
     Yields:
         (time, picture) at ticks 0, 1, ... to the end of the last picture; a picture may come again
         or not at all.
 
     Example:
-        >>> list(resample([(0.0, "a"), (0.5, "b"), (1.0, "c")], fps=1, frame_s=0.5))
+        >>> list(resample([(0.0, "a"), (0.5, "b"), (1.0, "c")], fps=1, last_s=lambda: 0.5))
         [(0.0, 'a'), (1.0, 'c')]
     """
     tick = 0
     before: tuple[float, F] | None = None
-    first_s = 0.0
     for time_s, picture in pictures:
-        if before is None:
-            first_s = time_s
-        else:
-            # A tie goes to the earlier picture, which is the one on show.
-            while tick / fps + first_s <= (before[0] + time_s) / 2 + _TIE_S:
-                yield first_s + tick / fps, before[1]
-                tick += 1
+        # A tie goes to the earlier picture, which is the one on show.
+        while before is not None and tick / fps <= min((before[0] + time_s) / 2 + _TIE_S, stop_s - _TIE_S):
+            yield tick / fps, before[1]
+            tick += 1
         before = time_s, picture
     if before is None:
         return
-    end_s = before[0] + frame_s
-    while tick == 0 or tick / fps + first_s < end_s - _TIE_S:
-        yield first_s + tick / fps, before[1]
+    end_s = min(before[0] + last_s(), stop_s)
+    while tick == 0 or tick / fps < end_s - _TIE_S:
+        yield tick / fps, before[1]
         tick += 1

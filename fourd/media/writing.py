@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from torch import Tensor
 
+from fourd.checked import checked
 from fourd.errors import InputError, OutputError
 from fourd.files import replacing
 from fourd.types import Sound
@@ -27,9 +27,10 @@ class _SourceError(Exception):
     """Carries an error of the caller's own frames past the translation of file errors."""
 
 
+@checked
 def write_video(
     path: str | Path,
-    frames: Iterable[UInt8[Tensor, "h w 3"]],
+    frames: Iterable[Tensor],
     *,
     time_s: Sequence[float] | Tensor | np.ndarray | None = None,
     fps: float | None = None,
@@ -43,8 +44,8 @@ def write_video(
     frame or after the last is cut; a late start is filled with silence.
 
     Args:
-        path: The file, usually ``*.mp4``. Its folder must exist.
-        frames: sRGB pictures of one size.
+        path: The file, ``*.mp4``. Its folder must exist.
+        frames: sRGB pictures [h, w, 3] of dtype uint8, all of one size.
         time_s: When each is shown, strictly increasing seconds; the first is the start of the file
             and the last stays as long as frames do in the median. As many as frames.
         fps: Or a steady frame rate. One of the two must be given.
@@ -59,6 +60,8 @@ def write_video(
     else is left behind.
     """
     path = Path(path)
+    if path.suffix.lower() not in (".mp4", ".m4v"):
+        raise InputError(f"Cannot write a video to {path}: the name must end in .mp4.")
     times = _Times(path, time_s, fps)
     if not 0 <= crf <= 51:
         raise InputError(f"crf is {crf}; it must lie between 0 (lossless) and 51 (worst).")
@@ -93,8 +96,8 @@ class _Times:
         self._ticks: list[int] | None = None
         self.first_s = 0.0
         if fps is not None:
-            if not (math.isfinite(fps) and 0 < fps <= 1000):
-                raise InputError(f"fps is {fps}; it must lie between 0 and 1000.")
+            if not 0.01 <= fps <= 1000:
+                raise InputError(f"fps is {fps}; it must lie between 0.01 and 1000.")
             self.rate = Fraction(fps).limit_denominator(1001)
             self.base = 1 / self.rate
             return
@@ -103,9 +106,9 @@ class _Times:
             raise InputError(f"Cannot write {path}: time_s must hold at least one time and only finite ones.")
         self.first_s = float(stamps[0])
         ticks = [round((s - self.first_s) / _VFR_BASE) for s in stamps.tolist()]
-        if any(b <= a for a, b in zip(ticks, ticks[1:], strict=False)):
+        if any(b <= a for a, b in itertools.pairwise(ticks)):
             raise InputError(f"Cannot write {path}: time_s must increase from frame to frame, by at least 1/90000 s.")
-        steps = sorted(b - a for a, b in zip(ticks, ticks[1:], strict=False))
+        steps = sorted(b - a for a, b in itertools.pairwise(ticks))
         last = steps[len(steps) // 2] if steps else round(1 / 24 / _VFR_BASE)
         self._ticks = [*ticks, ticks[-1] + last]
         self.base = _VFR_BASE
@@ -135,7 +138,8 @@ class _Times:
 
 def _encode(path: Path, fresh: Path, frames: Iterator[Tensor], times: _Times, sound: Sound | None, crf: int) -> None:
     import av
-    from av.video.reformatter import Colorspace, ColorRange, Interpolation, VideoReformatter
+    from av.error import FFmpegError
+    from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
     first = next(frames, None)
     if first is None:
@@ -189,7 +193,7 @@ def _encode(path: Path, fresh: Path, frames: Iterator[Tensor], times: _Times, so
             mux(stream.encode(None))
             if voice is not None:
                 voice.finish()
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         if isinstance(error, OSError):
             raise
         raise OutputError(f"Cannot write {path}: the encoder failed ({error.strerror}).") from error

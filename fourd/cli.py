@@ -67,9 +67,9 @@ def lift(
         start: Where in the clip to begin.
         duration: How much of the clip to lift.
         fps: Take so many frames a second.
-        camera: How to find the cameras: flow (from the pictures) or file.
+        camera: How to find the cameras: flow (from the pictures), still (the camera never moves) or file.
         camera_file: The cameras: transforms.json, a COLMAP text model's folder, or .npz. Implies --camera file.
-        depth: How to find depth: parallax (from the pictures) or file.
+        depth: How to find depth: parallax (from the camera's motion), prior (a plain guess) or file.
         depth_file: The depth maps: .npz, or a folder of 16-bit PNGs. Implies --depth file.
         device: Where the splats live while they are made.
         seed: The same clip, options and seed give the same scene.
@@ -181,8 +181,8 @@ def render(
     opened = _opened(scene)
     rate = film.even_fps(opened.cameras) if fps is None else fps
     options: dict[str, Any] = {"fps": rate, "speed": speed, "turns": turns, "at_s": at, "duration_s": duration}
-    options |= {"degrees": degrees, "amount": amount, "hw": hw if size is None else _longer(opened.cameras.hw, size)}
-    cameras = _cameras(opened, path, keyframes, options)
+    options |= {"degrees": degrees, "amount": amount, "hw": hw}
+    cameras = _cameras(opened, path, keyframes, options, size)
     with terminal.watching(_console()) as watch:
         film.write(opened, cameras, target, fps=rate, show=show, watch=watch)
     print(f"{target}: {len(cameras)} frames of {cameras.hw[1]} x {cameras.hw[0]} pixels")
@@ -338,22 +338,20 @@ def _opened(path: Path) -> Scene:
     return Scene.open(path)
 
 
-def _cameras(scene: Scene, path: str, keyframes: Path | None, options: dict[str, Any]) -> Cameras:
+def _cameras(scene: Scene, path: str, keyframes: Path | None, options: dict[str, Any], size: int | None) -> Cameras:
     """The cameras of the film, from a file or along a named path."""
+    own_hw = scene.cameras.hw
     if keyframes is not None:
         from fourd.formats import camera_path
 
-        options["keyframes"] = camera_path.read(keyframes, start_s=float(scene.cameras.time_s[0]))
-        path = "keyframes"
+        path, options["keyframes"] = "keyframes", camera_path.read(keyframes, start_s=float(scene.cameras.time_s[0]))
+        own_hw = options["keyframes"].cameras.hw
+    if size is not None:
+        if size < 16:
+            raise InputError(f"--size is {size}; a picture needs at least 16 pixels.")
+        h, w = (max(2, 2 * round(x * size / max(own_hw) / 2)) for x in own_hw)
+        options["hw"] = h, w
     return scene.path(path, **options)
-
-
-def _longer(hw: tuple[int, int], size: int) -> tuple[int, int]:
-    """The size in these proportions whose longer side is ``size``."""
-    if size < 2:
-        raise InputError(f"--size is {size}; a picture needs at least 2 pixels.")
-    h, w = (max(2, 2 * round(x * size / max(hw) / 2)) for x in hw)
-    return h, w
 
 
 def _console() -> Console:

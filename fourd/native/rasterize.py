@@ -6,7 +6,7 @@ What it computes is said by ``reference.py`` and, for one splat and one pixel, b
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Float32, Int32
@@ -36,36 +36,26 @@ class Raster(NamedTuple):
     """The splat with the greatest weight; -1 where there is none."""
 
 
-@torch.library.custom_op("fourd::rasterize", mutates_args=(), device_types="cpu")
-def _rasterize(
-    mean_m: Tensor,
-    quat_wxyz: Tensor,
-    scale_m: Tensor,
-    opacity: Tensor,
-    colour: Tensor,
-    velocity_mps: Tensor,
-    time_s: Tensor,
-    duration_s: Tensor,
-    K: Tensor,
-    world_from_cam: Tensor,
-    h: int,
-    w: int,
-    at_s: float,
-    eps2d_px: float,
-    near_m: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    inputs = dict(mean_m=mean_m, quat_wxyz=quat_wxyz, scale_m=scale_m, opacity=opacity, colour=colour)
-    inputs |= dict(velocity_mps=velocity_mps, time_s=time_s, duration_s=duration_s)
-    inputs |= dict(K=K, world_from_cam=world_from_cam)
-    for name, tensor in inputs.items():
+_TENSORS = (
+    "mean_m quat_wxyz scale_m opacity colour velocity_mps time_s duration_s K world_from_cam"  # As in `Splats`.
+).split()
+_SCHEMA = (
+    f"({', '.join(f'Tensor {name}' for name in _TENSORS)},"
+    " SymInt h, SymInt w, float at_s, float eps2d_px, float near_m) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
+)
+"""Written out, because the import hook of the tests hides the annotations from torch."""
+
+
+@torch.library.custom_op("fourd::rasterize", mutates_args=(), device_types="cpu", schema=_SCHEMA)
+def _rasterize(*args: Any) -> tuple[Tensor, ...]:
+    tensors, (h, w, *parameters) = args[: len(_TENSORS)], args[len(_TENSORS) :]
+    for name, tensor in zip(_TENSORS, tensors, strict=True):
         if tensor.dtype != torch.float32:
             raise InputError(f"fourd::rasterize: {name} has dtype {tensor.dtype}; it must be torch.float32.")
-    out = _empty(mean_m, h, w)
+    out = _empty(tensors[0], h, w)
     loader.cpu().rasterize(
-        *(tensor.detach().contiguous().numpy() for tensor in inputs.values()),
-        at_s,
-        eps2d_px,
-        near_m,
+        *(tensor.detach().contiguous().numpy() for tensor in tensors),
+        *parameters,
         *(picture.numpy() for picture in out),
         torch.get_num_threads(),
     )
@@ -73,27 +63,12 @@ def _rasterize(
 
 
 @_rasterize.register_fake
-def _(
-    mean_m: Tensor,
-    quat_wxyz: Tensor,
-    scale_m: Tensor,
-    opacity: Tensor,
-    colour: Tensor,
-    velocity_mps: Tensor,
-    time_s: Tensor,
-    duration_s: Tensor,
-    K: Tensor,
-    world_from_cam: Tensor,
-    h: int,
-    w: int,
-    at_s: float,
-    eps2d_px: float,
-    near_m: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return _empty(mean_m, h, w)
+def _fake(*args: Any) -> tuple[Tensor, ...]:
+    h, w = args[len(_TENSORS) : len(_TENSORS) + 2]
+    return _empty(args[0], h, w)
 
 
-def _empty(like: Tensor, h: int, w: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _empty(like: Tensor, h: int, w: int) -> tuple[Tensor, ...]:
     alpha, depth_m, median_m = (like.new_empty((h, w), dtype=torch.float32) for _ in range(3))
     rgb, index = like.new_empty((h, w, 3), dtype=torch.float32), like.new_empty((h, w), dtype=torch.int32)
     return rgb, alpha, depth_m, median_m, index

@@ -74,10 +74,7 @@ def rows(known: dict[str, Any]) -> list[tuple[str, str]]:
         ("  invented", f"{splats['invented']:,} ({splats['invented'] / total:.0%})"),
         ("camera", _CAMERA[camera["motion"]]),
         ("  focal length", f"{focal}, which sees {camera['fov_across_deg']:g} x {camera['fov_down_deg']:g} degrees"),
-        (
-            "sound",
-            f"{sound['duration_s']:g} s, {sound['channels']} channels at {sound['rate_hz']} Hz" if sound else "none",
-        ),
+        ("sound", _sound(sound) if sound else "none"),
         ("unit", "the metre" if known["metric"] else "the median depth of the first frame; the true size is unknown"),
     ]
     if known["seconds"]:
@@ -87,3 +84,8 @@ def rows(known: dict[str, Any]) -> list[tuple[str, str]]:
     if known["versions"]:
         said.append(("made with", ", ".join(f"{k} {v}" for k, v in known["versions"].items())))
     return said + [("warning", text) for text in known["warnings"]]
+
+
+def _sound(sound: dict[str, Any]) -> str:
+    channels = f"{sound['channels']} channel{'s' if sound['channels'] > 1 else ''}"
+    return f"{sound['duration_s']:g} s, {channels} at {sound['rate_hz']} Hz"

@@ -1,0 +1,38 @@
+"""What is said about a scene is what is in it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fourd.view.facts import facts, rows
+from tests.scenes import MADE_UP, MOVING, STILL, small_scene
+
+pytestmark = pytest.mark.needs("native")
+
+
+def test_facts_are_json_and_true() -> None:
+    known = facts(small_scene())
+    assert json.loads(json.dumps(known)) == known
+    assert (known["clip"], known["frames"], known["fps"], known["duration_s"]) == ("ball.mp4", 8, 10, 0.8)
+    assert known["hw"] == [36, 48]
+    assert known["splats"] == {"total": STILL + MOVING, "still": STILL, "moving": MOVING, "invented": MADE_UP}
+    assert known["camera"]["focal_px"] == [40, 40]
+    assert known["camera"]["fov_across_deg"] == 61.9  # 2 atan(24 / 40)
+    assert known["camera"]["fov_down_deg"] == 48.5  # 2 atan(18 / 40)
+    assert known["sound"] == {"duration_s": 0.8, "rate_hz": 8000, "channels": 1}
+    assert known["seconds"] == {"motion": 1.0, "fuse": 2.5} and known["warnings"] == ["the wall is [flat]"]
+
+
+@pytest.mark.parametrize(("travels", "says"), [(True, "travels"), (False, "stands still")])
+def test_the_cameras_motion_is_named(travels: bool, says: str) -> None:
+    assert dict(rows(facts(small_scene(travels=travels))))["camera"] == says
+
+
+def test_people_are_told_what_the_unit_is_and_what_is_missing() -> None:
+    metric, relative = (dict(rows(facts(small_scene(metric=m, sound=m)))) for m in (True, False))
+    assert metric["unit"] == "the metre" and "true size is unknown" in relative["unit"]
+    assert metric["sound"] == "0.8 s, 1 channel at 8000 Hz" and relative["sound"] == "none"
+    assert metric["warning"] == "the wall is [flat]"
+    assert metric["config"] == "camera=flow, size=640"

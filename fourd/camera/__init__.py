@@ -1,0 +1,45 @@
+"""From a clip and its motion to cameras. One backend a file; the table is the list of them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Protocol, runtime_checkable
+
+from fourd.camera.scale import rescale
+from fourd.errors import InputError
+from fourd.events import Steps
+from fourd.types import Cameras, Clip, Motion
+
+__all__ = ["Backend", "load", "rescale"]
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Finds the camera of every frame of a clip."""
+
+    def __call__(self, clip: Clip, motion: Motion) -> Steps[Cameras]:
+        """Solve; the world is the first camera's frame, and its unit the median depth of the first frame."""
+        ...
+
+
+# name -> (module that defines load(), what it does)
+_BACKENDS = {
+    "flow": ("fourd.camera.flow", "tracks and robust bundle adjustment; finds still and turning cameras by itself"),
+    "still": ("fourd.camera.still", "one pose for all frames and an ordinary field of view"),
+}
+
+
+def load(name: str) -> Backend:
+    """The camera backend of that name.
+
+    Raises:
+        InputError: If there is none.
+
+    Example:
+        >>> load("still")  # doctest: +ELLIPSIS
+        Still(fov_deg=60.0)
+    """
+    if name not in _BACKENDS:
+        names = ", ".join(f"'{known}'" for known in _BACKENDS)
+        raise InputError(f"There is no camera backend '{name}'. Use one of: {names}.")
+    return importlib.import_module(_BACKENDS[name][0]).load()

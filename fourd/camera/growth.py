@@ -1,0 +1,180 @@
+"""Structure from motion from nothing: a starting pair, then camera by camera, then all together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from fourd.camera.bundle import Task, adjust
+from fourd.camera.model import Model, Seen
+from fourd.camera.pose import resect
+from fourd.camera.triangulate import triangulate
+
+START_FOV_DEG = 62.0
+"""Field of view across the longer side from which the focal length is sought: a phone's or a web camera's."""
+
+_GAPS = (1, 2, 3, 5, 8, 12, 17, 24, 35, 50)
+_FEWEST_SHARED = 60
+_FEWEST_INLIERS = 30
+_ENOUGH_PARALLAX_DEG = 4.0
+_GOOD_PX = 4.0
+_DROP_PX, _DROP_SHARE = 1.5, 0.1
+"""A track with more than this share of its observations past this error is dropped."""
+_ANNEAL = ((3.0, 12), (1.5, 15), (0.8, 12), (0.4, 25))
+"""Error believed, in pixels, and iterations of each of the final adjustments."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two frames to start from."""
+
+    a: int
+    b: int
+    R: np.ndarray
+    t: np.ndarray
+    points: np.ndarray
+    parallax_deg: float
+    score: float
+
+
+def starting_pair(seen: Seen, focal: float) -> Pair | None:
+    """The two frames between which points move most, apart from the camera's turning, and most consistently."""
+    index = np.full((seen.points, seen.frames), -1)
+    index[seen.point, seen.frame] = np.arange(len(seen.point))
+    best: Pair | None = None
+    for a in range(0, seen.frames - 1, max(1, seen.frames // 12)):
+        for b in (a + gap for gap in _GAPS if a + gap < seen.frames):
+            pair = _try_pair(seen, index, a, b, focal)
+            if pair is not None and (best is None or pair.score > best.score):
+                best = pair
+    return best
+
+
+def _try_pair(seen: Seen, index: np.ndarray, a: int, b: int, focal: float) -> Pair | None:
+    points = np.flatnonzero((index[:, a] >= 0) & (index[:, b] >= 0))
+    if len(points) < _FEWEST_SHARED:
+        return None
+    x, y = (seen.xy[index[points, k]] / focal for k in (a, b))
+    E, mask = cv2.findEssentialMat(x, y, np.eye(3), cv2.RANSAC, 0.999, 1.0 / focal, 300)
+    if E is None or E.shape != (3, 3):
+        return None
+    _, R, t, mask = cv2.recoverPose(E, x, y, np.eye(3), mask=mask.copy())
+    good = mask[:, 0] > 0
+    if good.sum() < _FEWEST_INLIERS:
+        return None
+    parallax = np.degrees(np.median(angles(x[good], y[good], R)))
+    score = min(parallax, _ENOUGH_PARALLAX_DEG) * good.mean() ** 2 * min(good.sum(), 250)
+    return Pair(a, b, R, t[:, 0], points[good], float(parallax), float(score))
+
+
+def angles(x: np.ndarray, y: np.ndarray, R: np.ndarray) -> np.ndarray:
+    """Radians between the rays of two cameras that differ by ``R``, for places at focal length 1."""
+    p = np.c_[x, np.ones(len(x))] @ R.T
+    q = np.c_[y, np.ones(len(y))]
+    return np.arctan2(np.linalg.norm(np.cross(p, q), axis=1), (p * q).sum(1))
+
+
+class Growth:
+    """A model that grows: which frames have a pose, and which points a place."""
+
+    def __init__(self, seen: Seen, focal: float) -> None:
+        self.seen = seen
+        t, n = seen.frames, seen.points
+        self.model = Model(np.tile(np.eye(3), (t, 1, 1)), np.zeros((t, 3)), np.tile([0.0, 0, 1, 0], (n, 1)), focal)
+        self.posed = np.zeros(t, bool)
+        self.known = np.zeros(n, bool)
+        self.agreement = np.zeros(t)
+        """Share of the known points that each pose explained when it was found."""
+
+    def solve(self, pair: Pair) -> Iterator[tuple[int, int]]:
+        """Grow from a pair to all frames and adjust; yields how many parts are done, of how many."""
+        t = self.seen.frames
+        parts = t + len(_ANNEAL)
+        every = 4 if t <= 50 else 8
+        self._begin(pair)
+        order = _outward(pair.a, pair.b, t)
+        inner = pair.b - pair.a - 1
+        for i, j in enumerate(order):
+            self._add(j)
+            full = i + 1 in (inner, len(order))
+            if full or (i + 1) % every == 0:
+                self._place(None if full else ~self.known, _GOOD_PX)
+                self._adjust(Task(3.0, 4, focal=False))
+            yield i, parts
+        for k, (sigma, iterations) in enumerate(_ANNEAL):
+            self._place(None, max(3 * sigma, _GOOD_PX))
+            if k > 0:
+                self._drop()
+            self._adjust(Task(sigma, iterations, tolerance=1e-5))
+            yield t + k, parts
+
+    def _begin(self, pair: Pair) -> None:
+        self.model.R[pair.b], self.model.t[pair.b] = pair.R, pair.t
+        self.posed[[pair.a, pair.b]] = True
+        self.agreement[[pair.a, pair.b]] = 1.0
+        only = np.zeros(self.seen.points, bool)
+        only[pair.points] = True
+        self._place(only, 2.0)
+        self._adjust(Task(2.0, 8, focal=False))
+
+    def _add(self, j: int) -> None:
+        here = np.flatnonzero((self.seen.frame == j) & self.known[self.seen.point])
+        model = self.model
+        posed = np.flatnonzero(self.posed)
+        near = posed[np.argsort(np.abs(posed - j), kind="stable")]
+        a = int(near[0])
+        starts = [(model.R[a], model.t[a])]
+        if len(near) > 1 and (near[1] - a) * (a - j) > 0 and abs(near[1] - a) <= abs(a - j) + 1:
+            b = int(near[1])  # The step from b to a, taken once more.
+            turn = model.R[a] @ model.R[b].T
+            starts.append((turn @ model.R[a], turn @ model.t[a] + model.t[a] - turn @ model.t[b]))
+        X, xy = model.X[self.seen.point[here]], self.seen.xy[here]
+        model.R[j], model.t[j], self.agreement[j] = resect(X, xy, model.focal, starts)
+        self.posed[j] = True
+
+    def _place(self, only: np.ndarray | None, good_px: float) -> None:
+        """Triangulate points, and know those that explain their observations."""
+        mask = self.posed[self.seen.frame]
+        if only is not None:
+            mask &= only[self.seen.point]
+        if not mask.any():
+            return
+        part, points, frames = self.seen.among(mask)
+        X, error = triangulate(part, replace(self.model, R=self.model.R[frames], t=self.model.t[frames]))
+        good = (np.bincount(part.point, minlength=part.points) >= 2) & (error < good_px)
+        if only is None:
+            self.known[:] = False
+        self.model.X[points[good]] = X[good]
+        self.known[points[good]] = True
+
+    def _drop(self) -> None:
+        bad = self.model.error(self.seen) > _DROP_PX
+        count = np.maximum(np.bincount(self.seen.point, minlength=self.seen.points), 1)
+        self.known &= self.seen.per_point(bad.astype(np.float64)) / count <= _DROP_SHARE
+
+    def _adjust(self, task: Task) -> None:
+        mask = self.posed[self.seen.frame] & self.known[self.seen.point]
+        counts = np.bincount(self.seen.point[mask], minlength=self.seen.points)
+        mask &= counts[self.seen.point] >= 2
+        if not mask.any():
+            return
+        part, points, frames = self.seen.among(mask)
+        model = self.model
+        small = Model(model.R[frames], model.t[frames], model.X[points], model.focal)
+        # Everything keeps one scale, also what is not adjusted now.
+        unit = small.unit(part)
+        model = model.scaled(1 / unit)
+        small = adjust(part, small.scaled(1 / unit), task)
+        model.R[frames], model.t[frames], model.X[points] = small.R, small.t, small.X
+        self.model = replace(model, focal=small.focal)
+
+
+def _outward(a: int, b: int, frames: int) -> list[int]:
+    """First the frames between two, then those around them, nearest first."""
+    order = list(range(a + 1, b))
+    for k in range(1, frames):
+        order += [j for j in (b + k, a - k) if 0 <= j < frames]
+    return order

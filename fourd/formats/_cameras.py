@@ -51,7 +51,7 @@ def fitted(
     if len(own_s) != len(K):
         raise InputError(f"{path} has {len(K)} cameras and the clip {len(own_s)} frames; there must be one for each.")
     try:
-        cameras = Cameras(K=K, world_from_cam=world_from_cam, hw=size, time_s=own_s)
+        cameras = Cameras(K=K.float(), world_from_cam=world_from_cam.float(), hw=size, time_s=own_s)
     except InputError as error:
         raise FormatError(f"{path} cannot be used: {error}") from error
     if time_s is not None and file_time_s is not None and not torch.equal(time_s, file_time_s):

@@ -96,8 +96,8 @@ def read(path: str | Path, *, start_s: float = 0.0) -> Keyframes:
     play_s = torch.arange(len(entries), dtype=torch.float64) / _rate(document, len(entries), path)
     try:
         cameras = Cameras(
-            K=torch.tensor(K, dtype=torch.float64).reshape(-1, 3, 3),
-            world_from_cam=torch.tensor(poses, dtype=torch.float64).reshape(-1, 4, 4) @ GL_FROM_CV,
+            K=torch.tensor(K, dtype=torch.float32).reshape(-1, 3, 3),
+            world_from_cam=(torch.tensor(poses, dtype=torch.float64).reshape(-1, 4, 4) @ GL_FROM_CV).float(),
             hw=hw,
             time_s=torch.tensor(known, dtype=torch.float64) if known else start_s + play_s,
         )

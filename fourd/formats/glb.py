@@ -271,8 +271,8 @@ def _read_cameras(document: _gltf.Document, ours: dict[str, Any]) -> Cameras:
         world_from_cam.append(_json.as_floats(exact.get("world_from_cam"), 16, f"{where}: world_from_cam"))
         time_s.append(_json.as_float(exact.get("time_s"), f"{where}: time_s"))
     return Cameras(
-        K=torch.tensor(K).reshape(-1, 3, 3),
-        world_from_cam=torch.tensor(world_from_cam).reshape(-1, 4, 4),
+        K=torch.tensor(K, dtype=torch.float32).reshape(-1, 3, 3),
+        world_from_cam=torch.tensor(world_from_cam, dtype=torch.float32).reshape(-1, 4, 4),
         hw=(int(h), int(w)),
         time_s=torch.tensor(time_s, dtype=torch.float64),
     )

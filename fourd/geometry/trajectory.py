@@ -59,7 +59,8 @@ def at(cameras: Cameras, time_s: Float64[Tensor, " n"]) -> Cameras:
     pose[:, :3, 3] = position
     K = torch.lerp(cameras.K[left].double(), cameras.K[right].double(), share[:, None, None])
     # Known cameras come back bit for bit, and not as their quaternions remember them.
-    known, nearest = (share == 0) | (share == 1), torch.where(share == 1, right, left)
+    nearest = torch.where(share < 0.5, left, right)
+    known = (share - share.round()).abs() < 1e-9
     return cameras.replace(
         K=torch.where(known[:, None, None], cameras.K[nearest], K.float()),
         world_from_cam=torch.where(known[:, None, None], cameras.world_from_cam[nearest], pose.float()),
@@ -146,26 +147,33 @@ def smooth(cameras: Cameras, sigma_s: float) -> Cameras:
     pose = cameras.world_from_cam.double().clone()
     first = torch.searchsorted(time_s, time_s - 4 * sigma_s)
     last = torch.searchsorted(time_s, time_s + 4 * sigma_s, right=True)
-    for i in range(len(cameras)):
-        near = slice(int(first[i]), int(last[i]))
-        weight = _line_weights((time_s[near] - time_s[i]) / sigma_s)
-        pose[i, :3, 3] = weight @ centre[near]
-        estimate = R[i]
+    for start in range(0, len(cameras), _CHUNK):
+        now = slice(start, min(start + _CHUNK, len(cameras)))
+        near = slice(int(first[now][0]), int(last[now][-1]))
+        weight = _line_weights((time_s[None, near] - time_s[now, None]) / sigma_s)
+        pose[now, :3, 3] = weight @ centre[near]
+        estimate = R[now]
         for _ in range(2):  # About the first estimate the mean is good, about the second it is settled.
-            turn = rotvec_from_matrix(estimate.mT @ R[near])
-            estimate = estimate @ rigid.matrix_from_rotvec(weight @ turn)
-        pose[i, :3, :3] = estimate
+            turn = rotvec_from_matrix(estimate.mT[:, None] @ R[None, near])
+            mean = (weight[:, None] @ turn)[:, 0]
+            estimate = estimate @ rigid.matrix_from_rotvec(mean)
+        pose[now, :3, :3] = estimate
     return cameras.replace(world_from_cam=pose.float())
 
 
-def _line_weights(distance: Float64[Tensor, " n"]) -> Float64[Tensor, " n"]:
-    """Weights whose sum with values gives a Gaussian-weighted line's value at distance 0."""
-    w = torch.exp(-(distance**2) / 2)
-    s0, s1, s2 = w.sum(), (w * distance).sum(), (w * distance**2).sum()
+_CHUNK = 64
+"""Cameras smoothed at once: few enough for the memory, many enough for the speed."""
+
+
+def _line_weights(distance: Float64[Tensor, "m n"]) -> Float64[Tensor, "m n"]:
+    """Weights, row by row, whose sum with values gives a Gaussian-weighted line's value at distance 0."""
+    distance = distance.clamp(-9, 9)  # A tiny sigma makes infinite distances, and 0 times infinity is no weight.
+    w = torch.where(distance.abs() <= 4, torch.exp(-(distance**2) / 2), 0.0)
+    s0, s1, s2 = (total[:, None] for total in (w.sum(1), (w * distance).sum(1), (w * distance**2).sum(1)))
     spread = s0 * s2 - s1 * s1
-    if float(spread) < 1e-9 * float(s0) ** 2:  # All but one neighbour are out of reach: no line to fit.
-        return w / s0
-    return w * (s2 - s1 * distance) / spread
+    # Where all but one neighbour are out of reach there is no line to fit.
+    alone = spread < 1e-9 * s0**2
+    return torch.where(alone, w / s0, w * (s2 - s1 * distance) / torch.where(alone, 1.0, spread))
 
 
 @checked

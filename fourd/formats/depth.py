@@ -16,6 +16,8 @@ from fourd.errors import FormatError, InputError, LimitError
 from fourd.formats import _cameras, _npz
 from fourd.types import DepthMaps, Limits
 
+_DEFLATE = 1032
+"""Times that a PNG's compression can shrink its pixels, at the very most."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -140,6 +142,8 @@ def _png_size(data: bytes, path: Path) -> tuple[int, int]:
     w, h, bits, kind = struct.unpack(">IIBB", data[16:26])
     if bits != 16 or kind != 0:
         raise FormatError(f"{path} is not a 16-bit grey PNG; depth maps must be.")
+    if 2 * h * w > _DEFLATE * len(data):
+        raise FormatError(f"{path} is broken: {len(data)} bytes cannot hold {w} x {h} pixels.")
     return h, w
 
 

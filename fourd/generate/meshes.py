@@ -98,6 +98,10 @@ class Mesh:
         """The same mesh with its texture repeated ``u`` and ``v`` times as often."""
         return Mesh(self.vertices_m, self.faces, self.uv * np.array([u, v], np.float32), self.crease_deg)
 
+    def shifted(self, u: float, v: float) -> Mesh:
+        """The same mesh with its texture coordinates larger by ``u`` and ``v``."""
+        return Mesh(self.vertices_m, self.faces, self.uv + np.array([u, v], np.float32), self.crease_deg)
+
 
 def face_normals(corners: Float[np.ndarray, "f 3 3"]) -> Float[np.ndarray, "f 3"]:
     """Normals of triangles, twice their area long."""
@@ -142,7 +146,7 @@ def _quads(rows: int, columns: int, *, wrap_rows: bool = False, wrap_columns: bo
     return np.concatenate([np.stack([np.stack(p, -1).reshape(-1, 2) for p in cell], 1) for cell in cells])
 
 
-def _surface(points: np.ndarray, uv: np.ndarray, *, wrap_rows: bool = False, wrap_columns: bool = False) -> Mesh:
+def surface(points: np.ndarray, uv: np.ndarray, *, wrap_rows: bool = False, wrap_columns: bool = False) -> Mesh:
     """A mesh over a grid of points [r, c, 3]; ``uv`` has one more row or column where the grid wraps."""
     rows, columns = points.shape[:2]
     cells = _quads(rows, columns, wrap_rows=wrap_rows, wrap_columns=wrap_columns)
@@ -169,7 +173,7 @@ def lathe(profile_m: Float[np.ndarray, "k 2"], segments: int = 32) -> Mesh:
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(profile, axis=0), axis=1))])
     u, v = np.meshgrid(np.arange(segments + 1) / segments, along / max(along[-1], 1e-9))
     # Rows run upwards and columns to the right seen from outside, which turns triangles inside out.
-    mesh = _surface(points, np.stack([u, v], -1), wrap_columns=True)
+    mesh = surface(points, np.stack([u, v], -1), wrap_columns=True)
     return Mesh(mesh.vertices_m, mesh.faces[:, ::-1], mesh.uv[:, ::-1], mesh.crease_deg)
 
 
@@ -198,7 +202,7 @@ def torus(radius_m: float, tube_m: float, segments: int = 40, sides: int = 16) -
     radius = radius_m + tube_m * np.cos(b)
     points = np.stack([radius * np.sin(a), tube_m * np.sin(b) + 0 * a, radius * np.cos(a)], -1)
     u, v = np.meshgrid(np.arange(segments + 1) / segments, np.arange(sides + 1) / sides)
-    mesh = _surface(points, np.stack([u, v], -1), wrap_rows=True, wrap_columns=True)
+    mesh = surface(points, np.stack([u, v], -1), wrap_rows=True, wrap_columns=True)
     return Mesh(mesh.vertices_m, mesh.faces[:, ::-1], mesh.uv[:, ::-1], mesh.crease_deg)
 
 
@@ -241,7 +245,7 @@ def sheet(size_m: tuple[float, float], cells: tuple[int, int] = (1, 1)) -> Mesh:
     x = np.linspace(-0.5, 0.5, cells[0] + 1) * size_m[0]
     z = np.linspace(-0.5, 0.5, cells[1] + 1) * size_m[1]
     Z, X = np.meshgrid(z, x, indexing="ij")
-    return _surface(np.stack([X, 0 * X, Z], -1), np.stack([X, -Z], -1))
+    return surface(np.stack([X, 0 * X, Z], -1), np.stack([X, -Z], -1))
 
 
 def blob(radius_m: float, rng: np.random.Generator, roughness: float = 0.2) -> Mesh:
@@ -269,5 +273,5 @@ def tube(path_m: np.ndarray, radius_m: np.ndarray | float, sides: int = 10) -> M
     angle = 2 * np.pi * np.arange(sides) / sides
     ring = np.cos(angle)[None, :, None] * across[:, None] + np.sin(angle)[None, :, None] * third[:, None]
     u, v = np.meshgrid(np.arange(sides + 1) / sides, np.linspace(0, 1, len(path)))
-    mesh = _surface(path[:, None] + radius * ring, np.stack([u, v], -1), wrap_columns=True)
+    mesh = surface(path[:, None] + radius * ring, np.stack([u, v], -1), wrap_columns=True)
     return Mesh(mesh.vertices_m, mesh.faces[:, ::-1], mesh.uv[:, ::-1], mesh.crease_deg)

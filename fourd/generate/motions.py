@@ -63,8 +63,7 @@ def circling(centre_m: Sequence[float], radius_m: float, period_s: float, start:
 class Bounce:
     """A ball that falls, bounces and travels, rolling as it goes: parabolas between contacts.
 
-    Each bounce keeps ``restitution`` of the speed. Calling it gives ``world_from_prop`` of a ball whose
-    origin is its centre.
+    Calling it gives ``world_from_prop`` of a ball whose origin is its centre.
     """
 
     def __init__(
@@ -72,18 +71,33 @@ class Bounce:
         start_m: Sequence[float],
         velocity_mps: Sequence[float],
         radius_m: float,
+        *,
         ground_m: float = 0.0,
         restitution: float = 0.8,
         gravity_mps2: float = 9.81,
         squash: float = 0.0,
+        turn_s: float = np.inf,
+        turn_share: float = -0.3,
     ) -> None:
-        """Throw the ball from ``start_m`` at time 0."""
+        """Throw the ball.
+
+        Args:
+            start_m: Its centre at time 0.
+            velocity_mps: Its speed at time 0.
+            radius_m: Its radius.
+            ground_m: Height of the ground.
+            restitution: Share of the speed that a bounce keeps.
+            gravity_mps2: Pull downwards.
+            squash: How far it is pressed flat at the ground, as a share of its height.
+            turn_s: When it meets a wall or a thing.
+            turn_share: What it keeps of its way along the ground then; negative turns it back.
+        """
         self.start, self.velocity = np.asarray(start_m, float), np.asarray(velocity_mps, float)
         self.radius, self.floor, self.gravity, self.squash = radius_m, ground_m + radius_m, gravity_mps2, squash
+        self.turn_s, self.turn_share = turn_s, turn_share
         speed = self.velocity[1]
-        height = self.start[1] - self.floor
-        fall = np.sqrt(speed**2 + 2 * gravity_mps2 * height)
-        self.contact_s = [(speed + fall) / gravity_mps2]
+        fall = float(np.sqrt(speed**2 + 2 * gravity_mps2 * (self.start[1] - self.floor)))
+        self.contact_s = [float((speed + fall) / gravity_mps2)]
         """When it touches the ground; it rests after the last."""
         self.impact_mps = [fall]
         """How fast it comes down each time."""
@@ -105,9 +119,11 @@ class Bounce:
     def __call__(self, t: float) -> np.ndarray:
         """``world_from_prop`` at a moment."""
         way = np.array([self.velocity[0], 0, self.velocity[2]])
-        x, z = self.start[0] + way[0] * t, self.start[2] + way[2] * t
+        travelled = min(t, self.turn_s) + self.turn_share * max(0.0, t - self.turn_s)
+        x, z = self.start[0] + way[0] * travelled, self.start[2] + way[2] * travelled
         speed = float(np.linalg.norm(way))
-        turn = np.eye(3) if speed < 1e-9 else rotation((way[2], 0, -way[0]), speed * t / self.radius)
+        axis = (way[2], 0, -way[0])
+        turn = np.eye(3) if speed < 1e-9 else rotation(axis, speed * travelled / self.radius)
         # Near the ground it is pressed flat for a moment, and its volume is kept.
         near = max(0.0, 1 - (self.height(t) - self.floor) / (0.4 * self.radius))
         flat = 1 - self.squash * near**2 * (t < self.contact_s[-1])

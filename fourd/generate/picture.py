@@ -25,9 +25,10 @@ def eye_and_rays(
     K = cameras.K[i].double().numpy()
     pose = cameras.world_from_cam[i].double().numpy()
     y = (np.arange(h)[:, None] + 0.5 + dy - K[1, 2]) / K[1, 1]
-    x = (np.arange(w)[None] + 0.5 + dx - K[0, 2] - K[0, 1] * y) / K[0, 0]
-    rays = x[..., None] * pose[:3, 0] + (y[..., None] * pose[:3, 1] + pose[:3, 2])
-    return pose[:3, 3].astype(np.float32), rays.reshape(-1, 3).astype(np.float32)
+    x = (np.arange(w)[None] + 0.5 + dx - K[0, 2]) / K[0, 0] - K[0, 1] / K[0, 0] * y
+    x = x.astype(np.float32)[..., None] * pose[:3, 0].astype(np.float32)
+    rays = x + (y[..., None] * pose[:3, 1] + pose[:3, 2]).astype(np.float32)
+    return pose[:3, 3].astype(np.float32), rays.reshape(-1, 3)
 
 
 def centre_hits(geometry: Geometry, cameras: Cameras, i: int) -> Hits:
@@ -60,6 +61,7 @@ def _offsets(samples: int) -> list[tuple[float, float]]:
     return [(x - float(mean[0]), y - float(mean[1])) for x, y in places]
 
 
+@lru_cache(maxsize=4)
 def _dither(h: int, w: int) -> np.ndarray:
     """Two numbers in 0..1 for every pixel, spread evenly over any neighbourhood (Roberts' R2 sequence)."""
     y, x = np.mgrid[:h, :w].astype(np.float64)

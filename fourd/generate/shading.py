@@ -6,7 +6,8 @@ that does not cross edges averages over the neighbourhood, so a few rays do the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,42 +72,45 @@ def visibility(moment: Moment, at: Points, dither: Float32[np.ndarray, "2 n"], r
     """
     stage = moment.geometry.stage
     seen = np.ones((len(at.position_m), 3), np.float32)
-    radius = np.sqrt((np.arange(rays, dtype=np.float32) + dither[0][:, None]) / rays)
-    angle = np.float32(2 * np.pi) * dither[1][:, None] + np.float32(_GOLDEN) * np.arange(rays, dtype=np.float32)
-    x, y = radius * np.cos(angle), radius * np.sin(angle)
-    start = np.repeat(at.start_m, rays, axis=0)
+    # Points of a sunflower on the unit disc, turned from place to place.
+    turn = np.exp(2j * np.pi * dither[1]).astype(np.complex64)
+    disc = [np.sqrt((k + dither[0]) / rays) * (turn * np.complex64(np.exp(1j * _GOLDEN * k))) for k in range(rays)]
     if stage.sun is not None:
         sun = _unit3(stage.sun.towards)
         lit = np.flatnonzero(dot(at.normal, sun) > 0)
-        across, along = _frame(sun[None])
         spread = np.float32(np.tan(np.radians(stage.sun.radius_deg)))
-        way = sun + spread * (x[lit, :, None] * across + y[lit, :, None] * along)
+        across, along = (spread * axis for axis in _frame(sun))
+        ways = (sun + z.real[lit, None] * across + z.imag[lit, None] * along for z in disc)
         seen[:, 0] = 0
-        seen[lit, 0] = _share(moment, np.repeat(at.start_m[lit], rays, axis=0), way, np.float32(1e4), rays)
+        seen[lit, 0] = _share(moment, at.start_m[lit], ways, itertools.repeat(np.full(len(lit), 1e4, np.float32)))
     # Directions weighted by the cosine: a disc, lifted onto the hemisphere (Malley).
     across, along = _frame(at.normal)
-    up = np.sqrt(np.maximum(1 - radius**2, 0.0))
-    way = x[..., None] * across[:, None] + y[..., None] * along[:, None] + up[..., None] * at.normal[:, None]
+    ways = (
+        z.real[:, None] * across + z.imag[:, None] * along + np.sqrt(1 - np.abs(z) ** 2 * 0.9999)[:, None] * at.normal
+        for z in disc
+    )
     # Short rays among the long ones: what is near dims more than what is far.
-    steps = (dither[1][:, None] + np.float32(0.618034) * np.arange(rays, dtype=np.float32)) % 1
-    seen[:, 1] = _share(moment, start, way, np.float32(stage.sky.reach_m) * (0.05 + 0.95 * steps), rays)
+    steps = (dither[1] + np.float32(0.618034 * k) for k in range(rays))
+    reach = (np.float32(stage.sky.reach_m) * (0.05 + 0.95 * (step % 1)) for step in steps)
+    seen[:, 1] = _share(moment, at.start_m, ways, reach)
     if stage.lamp is not None:
         lamp = stage.lamp
-        # The disc's points, stretched to the rectangle.
-        stretch = 1 / np.maximum(np.maximum(np.abs(x), np.abs(y)), 1e-6) * radius
         half_u, half_v = _f32(lamp.half_u_m), _f32(lamp.half_v_m)
-        target = _f32(lamp.centre_m) + (x * stretch)[..., None] * half_u + (y * stretch)[..., None] * half_v
-        way = target - at.start_m[:, None]
-        seen[:, 2] = _share(moment, start, way, np.float32(0.99), rays)
+        to_centre = _f32(lamp.centre_m) - at.start_m
+        # The disc's points, stretched to the rectangle.
+        full = (z * (np.abs(z) / np.maximum(np.maximum(np.abs(z.real), np.abs(z.imag)), 1e-6)) for z in disc)
+        ways = (to_centre + z.real[:, None] * half_u + z.imag[:, None] * half_v for z in full)
+        short = np.full(len(at.start_m), 0.99, np.float32)  # Whatever holds the lamp may touch its back.
+        seen[:, 2] = _share(moment, at.start_m, ways, itertools.repeat(short))
     return seen
 
 
-def _share(moment: Moment, start: np.ndarray, way: np.ndarray, reach: np.ndarray | np.float32, rays: int) -> np.ndarray:
-    """The share of each point's rays that nothing blocks."""
-    far = np.broadcast_to(reach, way.shape[:2]).astype(np.float32).reshape(-1)
-    way = np.ascontiguousarray(way.reshape(-1, 3), np.float32)
-    blocked = moment.blocked(np.ascontiguousarray(start), way, far)
-    return 1 - blocked.reshape(-1, rays).mean(1, dtype=np.float32)
+def _share(
+    moment: Moment, start: np.ndarray, ways: Iterable[np.ndarray], reach: Iterable[np.ndarray]
+) -> Float32[np.ndarray, " n"]:
+    """The share of each point's rays that nothing blocks; one item of ``ways`` is a ray of every point."""
+    blocked = [moment.blocked(start, way, far) for way, far in zip(ways, reach, strict=False)]
+    return 1 - np.mean(blocked, axis=0, dtype=np.float32)
 
 
 def filtered(

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fourd.generate import picture
-from fourd.generate.tracing import Geometry, Hits, weigh
+from fourd.generate.tracing import Geometry, Hits, turned, weigh
 from fourd.types import Cameras
 
 _FAR_PX = 60_000.0  # Flow is kept in half floats, which end at 65504.
@@ -60,26 +60,27 @@ def _flow(
     there = np.flatnonzero(hits.face >= 0)
     other = geometry.at(float(cameras.time_s[j]))
     cam_from_world = np.linalg.inv(cameras.world_from_cam[j].double().numpy())
-    K = cameras.K[j].double().numpy()
+    K = cameras.K[j].numpy()
     # The sky is infinitely far away: only the rotation counts.
     _, directions = picture.eye_and_rays(cameras, i)
-    point = directions.astype(np.float64) @ cam_from_world[:3, :3].T
-    point[there] = weigh(other.corners, hits[there]) @ cam_from_world[:3, :3].T + cam_from_world[:3, 3]
+    point = turned(directions, cam_from_world[:3, :3])
+    point[there] = turned(weigh(other.corners, hits[there]), cam_from_world[:3, :3])
+    point[there] += cam_from_world[:3, 3].astype(np.float32)
     z = point[:, 2]
     ahead = z > 1e-6
     x, y = point[:, 0] / np.where(ahead, z, 1), point[:, 1] / np.where(ahead, z, 1)
     px = np.stack([K[0, 0] * x + K[0, 1] * y + K[0, 2], K[1, 1] * y + K[1, 2]], 1)
     rows, columns = np.divmod(np.arange(h * w), w)
-    flow = px - np.stack([columns + 0.5, rows + 0.5], 1)
+    flow = px - np.stack([columns, rows], 1).astype(np.float32) - np.float32(0.5)
     usable = ahead & (np.abs(flow).max(1) < _FAR_PX)
     flow[~usable] = 0
     visible = usable & (px >= 0).all(1) & (px[:, 0] <= w) & (px[:, 1] <= h)
     # Look there with the other camera: whatever it meets first must be this very point.
     index = np.flatnonzero(visible)
     pose = cameras.world_from_cam[j].double().numpy()
-    towards = (np.stack([x[index], y[index], np.ones(len(index))], 1) @ pose[:3, :3].T).astype(np.float32)
+    towards = turned(np.stack([x[index], y[index], np.ones(len(index), np.float32)], 1), pose[:3, :3])
     eye = np.ascontiguousarray(np.broadcast_to(pose[:3, 3].astype(np.float32), towards.shape))
     first = other.hits(eye, towards).t
     expected = np.where(hits.face[index] >= 0, z[index], np.inf)
     visible[index] = first >= 0.999 * expected
-    return flow.astype(np.float32), visible
+    return flow, visible

@@ -1,49 +1,15 @@
-"""Ready-made scenes: something to see, a camera, and the point about which views are held out."""
+"""Indoors: a room with a rug, lit by a lamp and the sun, the camera on an arc."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
-from fourd.errors import InputError
 from fourd.generate import meshes, motions, rigs, textures
 from fourd.generate.props import Lamp, Prop, Sky, Stage, Sun
-from fourd.types import Cameras, Sound
+from fourd.generate.scenes.base import Film, Scene
 
 
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """A stage with a camera in front of it."""
-
-    name: str
-    stage: Stage
-    cameras: Cameras
-    focus_m: tuple[float, float, float]
-    """What the camera looks at; held-out views turn about it."""
-    sound: Sound | None = None
-
-
-def scene(name: str, seed: int = 0, *, hw: tuple[int, int] = (216, 384), frames: int = 36, fps: float = 24.0) -> Scene:
-    """Build one of the ready-made scenes.
-
-    Args:
-        name: ``room`` (indoors, the camera on an arc).
-        seed: Colours, textures, places and speeds follow it.
-        hw: Size of the pictures.
-        frames: How many.
-        fps: How many a second.
-
-    Raises:
-        InputError: If there is no such scene.
-    """
-    if name not in _SCENES:
-        raise InputError(f"There is no scene '{name}'. Choose one of: {', '.join(_SCENES)}.")
-    return _SCENES[name](np.random.default_rng(seed), hw, frames, fps)
-
-
-def _room(rng: np.random.Generator, hw: tuple[int, int], frames: int, fps: float) -> Scene:
+def room(rng: np.random.Generator, film: Film) -> Scene:
     """A room with a rug, a crate, a spinning globe, a bouncing ball and a swinging lamp."""
     wood = textures.planks((0.45, 0.29, 0.17), (0.74, 0.55, 0.36), rng)
     wall = textures.bricks([(0.62, 0.34, 0.26), (0.7, 0.43, 0.33), (0.52, 0.28, 0.22)], (0.8, 0.77, 0.72), rng)
@@ -55,7 +21,7 @@ def _room(rng: np.random.Generator, hw: tuple[int, int], frames: int, fps: float
         Prop("side", meshes.box((0.2, 3, 7)).moved((-2.6, 0, 0)), paint),
         Prop(
             "rug",
-            meshes.box((2.2, 0.02, 1.6)).tiled(1 / 2.2, 1 / 1.6).moved((0, 0, 0.1)),
+            meshes.box((2.2, 0.02, 1.6)).tiled(1 / 2.2, 1 / 1.6).shifted(0.5, 0.5).moved((0, 0, 0.1)),
             textures.rug([(0.55, 0.14, 0.12), (0.86, 0.76, 0.58), (0.16, 0.22, 0.36), (0.7, 0.38, 0.2)], rng),
         ),
         Prop(
@@ -94,10 +60,5 @@ def _room(rng: np.random.Generator, hw: tuple[int, int], frames: int, fps: float
         lamp=Lamp((0.5, 2.8, 0.4), (0.4, 0, 0), (0, 0, 0.4), rgb=(1.6, 1.4, 1.1)),
     )
     focus = (-0.1, 0.5, -0.2)
-    cameras = rigs.arc(focus, (0.1, 1.35, 3.1), 18.0, rigs.times(frames, fps), hw, 58.0)
+    cameras = rigs.arc(focus, (0.1, 1.35, 3.1), 18.0, rigs.times(film.frames, film.fps), film.hw, 58.0)
     return Scene("room", stage, cameras, focus)
-
-
-_SCENES: dict[str, Callable[[np.random.Generator, tuple[int, int], int, float], Scene]] = {"room": _room}
-SCENES = tuple(_SCENES)
-"""Names of the ready-made scenes."""

@@ -6,7 +6,11 @@ cannot stand in for what it touches, both pixels must be of things that move, or
 stand. A pixel that moves is looked for only in the source frame of the same moment, since at other
 times the thing was elsewhere; a pixel that stands, in all frames. The sky is looked up by direction.
 
-Where a view has no depth of its own, the source's is carried into it: what it lands on is co-visible.
+Some of these pixels the source saw at so sharp a slant that hardly one of its own pixels tells about
+them. ``sampled`` is therefore the stricter part: pixels of the view into which some source pixel falls
+when it is carried there, with the view's depth, by the same rules.
+
+Where a view has no depth of its own, what source pixels fall into is all that can be said.
 """
 
 from __future__ import annotations
@@ -69,17 +73,36 @@ def _nearest_first(moment: int | Tensor, truth: Truth) -> list[int]:
 
 
 def _carried(view: View, k: int, truth: Truth, depth: DepthMaps) -> Tensor:
-    """Co-visible pixels of the view's picture ``k``, by the source's depth alone."""
+    """Pixels of the view's picture ``k`` into which some source pixel falls."""
     h, w = view.cameras.hw
     found = torch.zeros(h * w, dtype=torch.bool)
     same = int(view.source_index[k])
+    moves_here = torch.zeros(h * w, dtype=torch.bool) if view.moving is None else view.moving[k].flatten()
     for i in range(len(truth.cameras)):
-        points, known, sky = (x.flatten(0, 1) for x in _world(truth.cameras, depth, i))
-        if truth.moving is not None and i != same:
-            known = known & ~truth.moving[i].flatten()
-        index, inside, _ = _fall(points[known], sky[known], view.cameras, k)
-        found[index[inside]] = True
+        points, usable, sky = (x.flatten(0, 1) for x in _world(truth.cameras, depth, i))
+        moves = torch.zeros_like(usable) if truth.moving is None else truth.moving[i].flatten()
+        usable &= ~moves | (i == same)
+        points, sky, moves = points[usable], sky[usable], moves[usable]
+        index, fits, z = _fall(points, sky, view.cameras, k)
+        if view.depth is not None:
+            here = view.depth.depth_m[k].flatten()[index].double()
+            fits &= torch.where(sky, here.isinf(), (here - z).abs() <= TOLERANCE * z)
+            fits &= (view.depth.confidence[k].flatten()[index] > 0) & (moves_here[index] == moves)
+        found[index[fits]] = True
     return found.view(h, w)
+
+
+@checked
+def sampled(view: View, truth: Truth) -> Bool[Tensor, "t h w"] | None:
+    """Masks of the pixels of ``view`` into which some source pixel falls, carried by the truth's depth.
+
+    Returns:
+        None if the truth holds no depth for the source.
+    """
+    depth = truth.depth
+    if depth is None:
+        return None
+    return torch.stack([_carried(view, k, truth, depth) for k in range(len(view))])
 
 
 @checked
@@ -87,12 +110,9 @@ def covisible(view: View, truth: Truth) -> Bool[Tensor, "t h w"] | None:
     """Masks of the pixels of ``view`` that some frame of the source saw.
 
     Returns:
-        None if the truth holds no depth, so that nobody can say.
+        None if the truth holds no depth for the source. Where only the view has none: ``sampled``.
     """
-    depth = truth.depth
-    if depth is None:
-        return None
-    own = view.depth
-    if own is None:
-        return torch.stack([_carried(view, k, truth, depth) for k in range(len(view))])
+    depth, own = truth.depth, view.depth
+    if depth is None or own is None:
+        return sampled(view, truth)
     return torch.stack([_looked_up(view, k, truth, depth, own) for k in range(len(view))])

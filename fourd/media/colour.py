@@ -47,9 +47,10 @@ class Painter:
         alpha = any(c.is_alpha for c in frame.format.components) and frame.format.name != "pal8"
         if light or wide:
             deep = self._scaled(frame, hw, "rgb48le")
+            white = _white(frame)
             if light:
-                return hdr_to_srgb(deep, pq=frame.color_trc == _PQ, primaries=frame.color_primaries)
-            return wide_to_srgb(deep, frame.color_primaries)
+                return hdr_to_srgb(deep, white, pq=frame.color_trc == _PQ, primaries=frame.color_primaries)
+            return wide_to_srgb(deep, white, frame.color_primaries)
         if alpha or frame.format.name == "pal8":
             return on_white(self._scaled(frame, hw, "rgba"))
         return self._scaled(frame, hw, "rgb24")
@@ -67,7 +68,7 @@ class Painter:
             height=hw[0],
             format=form,
             src_colorspace=_matrix(frame),
-            src_color_range=frame.color_range or (None if frame.format.is_rgb else ColorRange.MPEG),
+            src_color_range=_range(frame),
             dst_color_range=ColorRange.JPEG,
             interpolation=how | exact,
         ).to_ndarray()
@@ -79,6 +80,18 @@ def _matrix(frame: Any) -> int | None:
         return None
     large = frame.width >= 1280 or frame.height > 576
     return _MATRICES.get(frame.colorspace, 1 if large else 5)
+
+
+def _range(frame: Any) -> int:
+    """1 for limited, 2 for full; where a file does not say, YUV is limited."""
+    full = frame.format.is_rgb or frame.format.name.startswith("yuvj")
+    return frame.color_range or (2 if full else 1)
+
+
+def _white(frame: Any) -> int:
+    """The 16 bit code to which swscale brings full signal: it shifts left and does not fill up (measured)."""
+    bits = 8 if _range(frame) == 1 else frame.format.components[0].bits
+    return 65536 - (1 << (16 - bits))
 
 
 def on_white(rgba: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h w 3"]:
@@ -113,14 +126,14 @@ def hlg_to_scene(code: Any) -> Any:
 
 
 @cache
-def _curve(pq: bool) -> Float32[np.ndarray, " 65536"]:
-    code = np.arange(65536) / 65535
+def _curve(white: int, pq: bool) -> Float32[np.ndarray, " 65536"]:
+    code = np.minimum(np.arange(65536) / white, 1)
     return (pq_to_nits(code) if pq else hlg_to_scene(code)).astype(np.float32)
 
 
 @cache
-def _sdr_curve() -> Float32[np.ndarray, " 65536"]:
-    code = np.arange(65536) / 65535
+def _sdr_curve(white: int) -> Float32[np.ndarray, " 65536"]:
+    code = np.minimum(np.arange(65536) / white, 1)
     return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
@@ -141,9 +154,9 @@ def roll_off(nits: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape
     return np.where(x <= knee, nits, pq_to_nits(bent * peak)).astype(np.float32)
 
 
-def hdr_to_srgb(code: UInt16[np.ndarray, "h w 3"], pq: bool, primaries: int) -> UInt8[np.ndarray, "h w 3"]:
-    """PQ or HLG codes to sRGB; see the head of this file."""
-    light = _curve(pq)[code]
+def hdr_to_srgb(code: UInt16[np.ndarray, "h w 3"], white: int, pq: bool, primaries: int) -> UInt8[np.ndarray, "h w 3"]:
+    """PQ or HLG codes, ``white`` being full signal, to sRGB; see the head of this file."""
+    light = _curve(white, pq)[code]
     if primaries == _UNSPECIFIED:
         primaries = 9  # BT.2100 knows no others.
     if not pq:
@@ -154,6 +167,6 @@ def hdr_to_srgb(code: UInt16[np.ndarray, "h w 3"], pq: bool, primaries: int) -> 
     return srgb(light * (roll_off(largest) / np.maximum(largest, 1e-6) / _WHITE_NITS))
 
 
-def wide_to_srgb(code: UInt16[np.ndarray, "h w 3"], primaries: int) -> UInt8[np.ndarray, "h w 3"]:
+def wide_to_srgb(code: UInt16[np.ndarray, "h w 3"], white: int, primaries: int) -> UInt8[np.ndarray, "h w 3"]:
     """Standard dynamic range with wide primaries to sRGB; colours outside are clipped."""
-    return srgb(_to_709(_sdr_curve()[code], primaries))
+    return srgb(_to_709(_sdr_curve(white)[code], primaries))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -114,19 +114,19 @@ def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
 def read_many(path: Path, files: list[Path], window: Window, limits: Limits) -> Stack:
     """Read pictures that are frames of one clip, at a steady rate."""
     fps = window.fps or _FOLDER_FPS
-    steady = [(i / fps, file) for i, file in enumerate(files)]
-    wanted = [(t, f) for t, f in steady if not window.is_before(t) and not window.is_after(t)]
+    steady = ((i / fps, file) for i, file in enumerate(files))
+    wanted = [file for _, file in window.picked(steady, lambda: len(files) / fps)]
     _check_any(path, len(wanted), len(files) / fps, window)
     stack = Stack(path.name, limits)
     first: tuple[int, int] | None = None
-    for i, (_, file) in enumerate(wanted):
+    for i, file in enumerate(wanted):
         check_file(file)
         with _opened(file, limits) as image:
             rgb = _rgb(image)
         first = first or rgb.shape[:2]
         if rgb.shape[:2] != first:
             raise MediaError(
-                f"Cannot read {path} as one clip: {wanted[0][1].name} has {first[1]} x {first[0]} pixels"
+                f"Cannot read {path} as one clip: {wanted[0].name} has {first[1]} x {first[0]} pixels"
                 f" and {file.name} {rgb.shape[1]} x {rgb.shape[0]}. All pictures must be of one size."
             )
         stack.add(i / fps, smaller(rgb, window.size))
@@ -138,7 +138,7 @@ def read_still_or_animation(path: Path, window: Window, limits: Limits) -> Stack
     stack = Stack(path.name, limits)
     shown = _Shown()
     with _opened(path, limits) as image:
-        for time_s, rgb in window.paced(_wanted(shown.pictures(image), window), lambda: shown.last_s):
+        for time_s, rgb in window.paced(_from_zero(shown, image, window), lambda: shown.last_s):
             if time_s > limits.seconds:
                 raise LimitError(f"{path} is longer than {limits.seconds:g} seconds (limits.seconds).")
             stack.add(time_s, smaller(rgb, window.size))
@@ -177,14 +177,11 @@ class _Shown:
             start_ms += length_ms
 
 
-def _wanted(pictures: Iterable[tuple[float, Any]], window: Window) -> Iterator[tuple[float, Any]]:
+def _from_zero(shown: _Shown, image: Any, window: Window) -> Iterator[tuple[float, Any]]:
     first: float | None = None
-    for time_s, picture in pictures:
-        if window.is_after(time_s):
-            return
-        if not window.is_before(time_s):
-            first = time_s if first is None else first
-            yield time_s - first, picture
+    for time_s, picture in window.picked(shown.pictures(image), lambda: shown.end_s):
+        first = time_s if first is None else first
+        yield time_s - first, picture
 
 
 def _check_any(path: Path, kept: int, end_s: float, window: Window) -> None:

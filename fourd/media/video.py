@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -127,15 +128,8 @@ class _Decoder:
 
     def kept(self, window: Window) -> Iterator[tuple[float, Any]]:
         """Yield (time since the first kept frame, frame) for the frames inside ``window``."""
-        first: Fraction | None = None
         kept: Fraction | None = None
-        for time_s, frame, first in self._from(window.start_s):
-            since_first = float(time_s - first)
-            self.end_s = since_first + float(self.frame_s)
-            if window.is_before(since_first):
-                continue
-            if window.is_after(since_first):
-                return
+        for _, (time_s, frame) in window.picked(self._from(window.start_s), lambda: self.end_s):
             if kept is None:
                 kept = self.first_kept_s = time_s
             since = float(time_s - kept)
@@ -146,29 +140,29 @@ class _Decoder:
                 )
             yield since, frame
 
-    def _from(self, start_s: float) -> Iterator[tuple[Fraction, Any, Fraction]]:
-        """Yield (time, frame, time of the file's first frame) from at or before ``start_s`` on."""
+    def _from(self, start_s: float) -> Iterator[tuple[float, tuple[Fraction, Any]]]:
+        """Yield (time since the file's first frame, (time, frame)) from at or before ``start_s`` on."""
         frames = self._timed()
         begin = next(frames, None)
         if begin is None:
             return
         first = begin[0]
-        if start_s <= _SEEK_S or not self.how.seek or not self.how.stamped:
-            yield *begin, first
-            for time_s, frame in frames:
-                yield time_s, frame, first
-            return
-        frames.close()
-        target = first + Fraction(start_s)
-        seek(self.container, self.stream, target - self.frame_s)
-        arrived = False
-        for time_s, frame in self._timed():
-            if not arrived and time_s > max(first, target - self.frame_s / 2):
-                break  # It landed too late.
-            arrived = True
-            yield time_s, frame, first
-        if not arrived:
-            raise _AgainError(_How(self.how.stamped, seek=False))
+        target = first + Fraction(start_s) - self.frame_s / 2
+        if start_s > _SEEK_S and self._may_seek():
+            frames.close()
+            seek(self.container, self.stream, target)
+            frames = self._timed()
+            begin = next(frames, None)
+            if begin is None or begin[0] > target:  # It landed too late, or nowhere.
+                raise _AgainError(_How(self.how.stamped, seek=False))
+        for time_s, frame in itertools.chain([begin], frames):
+            self.end_s = float(time_s - first + self.frame_s)
+            yield float(time_s - first), (time_s, frame)
+
+    def _may_seek(self) -> bool:
+        from av.format import Flags
+
+        return self.how.seek and self.how.stamped and not self.container.format.flags & Flags.no_timestamps.value
 
     def _timed(self) -> Generator[tuple[Fraction, Any]]:
         """Yield (time on the clock of the file, frame), times strictly increasing."""

@@ -47,7 +47,28 @@ class Window:
 
     def is_after(self, time_s: float) -> bool:
         """True for a picture first shown when the stretch is over."""
-        return self.duration_s is not None and time_s >= self.start_s + self.duration_s - _SLACK_S
+        if self.duration_s is None:
+            return False
+        return time_s >= self.start_s + self.duration_s - min(_SLACK_S, self.duration_s / 2)
+
+    def picked(self, pictures: Iterable[tuple[float, F]], end_s: Callable[[], float]) -> Iterator[tuple[float, F]]:
+        """Pass on the (time, picture) inside the stretch, times from the first picture of the file on.
+
+        Where no picture begins in the stretch, it is the one on show then. ``end_s`` is called at
+        the end and says when the last picture seen is over.
+        """
+        shown: tuple[float, F] | None = None
+        kept = False
+        for time_s, picture in pictures:
+            if self.is_after(time_s):
+                break
+            if self.is_before(time_s):
+                shown = time_s, picture
+            else:
+                kept = True
+                yield time_s, picture
+        if not kept and shown is not None and self.start_s < end_s() - _SLACK_S:
+            yield shown
 
     def paced(self, pictures: Iterable[tuple[float, F]], last_s: Callable[[], float]) -> Iterator[tuple[float, F]]:
         """Resample (time, picture), times from 0, to ``fps`` if there is one; see ``resample``."""

@@ -7,6 +7,9 @@
 
 namespace fourd {
 
+constexpr float kBrightest =
+    1e30f;  // Finite, because 0 x infinity would spoil pixels that it does not reach.
+
 // rgb = max(0, 0.5 + sum of basis x coefficients). `coefficients` is [k, 3], k = 1, 4, 9 or 16;
 // (dx, dy, dz) points from the camera to the splat, of any length but zero.
 FOURD_HD void sh_colour(const float* coefficients, int k, float dx, float dy, float dz, float rgb[3]) {
@@ -40,7 +43,7 @@ FOURD_HD void sh_colour(const float* coefficients, int k, float dx, float dy, fl
     for (int c = 0; c < 3; ++c) {
         float sum = 0.5f;
         for (int i = 0; i < k; ++i) sum += basis[i] * coefficients[3 * i + c];
-        rgb[c] = max2(sum, 0.0f);
+        rgb[c] = clamp(sum, 0.0f, kBrightest);
     }
 }
 

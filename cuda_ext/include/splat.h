@@ -115,7 +115,7 @@ FOURD_HD Ellipse project(const Camera& c, const Moment& m, const float q[4], con
     const float r1 = j11 * c.R[4] + j12 * c.R[7];
     const float r2 = j11 * c.R[5] + j12 * c.R[8];
     const float limit = c.scale_max * (in_front ? z : 1.0f);
-    const float s0 = min2(s[0], limit), s1 = min2(s[1], limit), s2 = min2(s[2], limit);
+    const float s0 = min2(limit, s[0]), s1 = min2(limit, s[1]), s2 = min2(limit, s[2]);  // NaN stays NaN.
     const float qw = q[0], qx = q[1], qy = q[2], qz = q[3];
     const float m00 = 1 - 2 * (qy * qy + qz * qz), m01 = 2 * (qx * qy - qw * qz),
                 m02 = 2 * (qx * qz + qw * qy);

@@ -18,7 +18,7 @@ from fourd.types import DepthMaps, Limits
 
 _DEFLATE = 1032
 """Times that a PNG's compression can shrink its pixels, at the very most."""
-_PNG = b"\x89PNG\r\n\x1a\n"
+_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 @checked
@@ -109,12 +109,12 @@ def _read_pngs(folder: Path, frames: int, limits: Limits) -> np.ndarray:
     paths = sorted(folder.glob("*.png"), key=lambda p: _cameras.natural(p.name))
     if not paths:
         raise FormatError(f"{folder} holds no .png files; depth must be an .npz or a folder of 16-bit PNGs.")
-    h, w = _png_size(_bytes(paths[0], limits), paths[0])
+    (h, w), _ = _png(_bytes(paths[0], limits), paths[0])
     _check(folder, (len(paths), h, w), frames, limits)
     maps = np.empty((frames, h, w), np.float32)
     for i, path in enumerate(paths):
-        data = _bytes(path, limits)
-        if _png_size(data, path) != (h, w):
+        size, data = _png(_bytes(path, limits), path)
+        if size != (h, w):
             raise FormatError(f"{path} is of another size than {paths[0].name}; all must be {w} x {h}.")
         try:
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -135,16 +135,30 @@ def _bytes(path: Path, limits: Limits) -> bytes:
         raise FormatError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
-def _png_size(data: bytes, path: Path) -> tuple[int, int]:
-    """(h, w), from the header alone."""
-    if len(data) < 33 or data[:8] != _PNG or data[12:16] != b"IHDR":
+def _png(data: bytes, path: Path) -> tuple[tuple[int, int], bytes]:
+    """(h, w), and the picture without whatever else the file holds.
+
+    The decoder believes the lengths of chunks and reserves that much memory, so they are checked here.
+    """
+    if len(data) < 33 or data[:8] != _MAGIC or data[12:16] != b"IHDR":
         raise FormatError(f"{path} is not a PNG file.")
     w, h, bits, kind = struct.unpack(">IIBB", data[16:26])
     if bits != 16 or kind != 0:
         raise FormatError(f"{path} is not a 16-bit grey PNG; depth maps must be.")
     if 2 * h * w > _DEFLATE * len(data):
         raise FormatError(f"{path} is broken: {len(data)} bytes cannot hold {w} x {h} pixels.")
-    return h, w
+    kept, start = [_MAGIC], 8
+    while start + 12 <= len(data):
+        length, name = struct.unpack(">I4s", data[start : start + 8])
+        end = start + 12 + length
+        if end > len(data):
+            break
+        if (name == b"IHDR" and start == 8) or name in (b"IDAT", b"IEND"):
+            kept.append(data[start:end])
+        if name == b"IEND":
+            return (h, w), b"".join(kept)
+        start = end
+    raise FormatError(f"{path} is broken or cut short: its chunks do not end where the file does.")
 
 
 def _check(path: Path, shape: tuple[int, ...], frames: int, limits: Limits) -> None:

@@ -116,6 +116,15 @@ def test_a_small_picture_cannot_claim_to_be_a_large_one(tmp_path: Path) -> None:
         formats.read_depth(tmp_path, K=K(), hw=HW)
 
 
+def test_a_chunk_cannot_claim_more_than_the_file(tmp_path: Path) -> None:
+    pngs(tmp_path, np.ones((2, 4, 4), np.uint16))
+    data = (tmp_path / "d0.png").read_bytes()
+    at = data.index(b"IDAT")
+    (tmp_path / "d0.png").write_bytes(data[: at - 4] + struct.pack(">I", 2**31 - 1) + data[at:])
+    with pytest.raises(FormatError, match="its chunks do not end where the file does"):
+        formats.read_depth(tmp_path, K=K(), hw=HW)
+
+
 @pytest.mark.parametrize("name", ["x.npz", "d0.png"])
 def test_hostile_files_never_do_worse_than_a_format_error(tmp_path: Path, name: str, capfd) -> None:
     g = np.random.default_rng(0)

@@ -9,6 +9,10 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 PACKAGES       := $(wildcard fourd/*/__init__.py)
 NATIVE_SOURCES := $(wildcard cuda_ext/include/*.h cuda_ext/cpu/*.cpp cuda_ext/cpu/*.h cuda_ext/cpu/CMakeLists.txt)
 
+SOURCES := $(wildcard fourd/*.py fourd/*/*.py)
+LIFTING := $(filter-out fourd/cli.py fourd/doctor.py fourd/view/%,$(SOURCES))
+DEMO    := $(addprefix out/demo/,scene.glb orbit.mp4 bullet_time.mp4 depth.mp4 contact_sheet.png)
+
 .PHONY: help setup native demo test lint types check format clean
 
 help:            ## What there is
@@ -29,8 +33,26 @@ $(READY): constraints.txt pyproject.toml $(PACKAGES) $(NATIVE_SOURCES)
 
 native: $(READY) ## Build the extension (setup does it too)
 
-demo: $(READY)   ## Lift the sample clip and leave pictures, videos and the scene in out/demo/
-	@$(BIN)/python -m benchmarks.demo
+demo: $(DEMO)    ## Lift the sample clip and leave the scene, videos and a contact sheet in out/demo/
+	@echo "The demonstration is in out/demo:"
+	@echo "  scene.glb          the scene; fourd render, info and export read it"
+	@echo "  orbit.mp4          around the subject while time runs"
+	@echo "  bullet_time.mp4    around the subject while time stands still"
+	@echo "  depth.mp4          the orbit, as depth: near is light, holes are black"
+	@echo "  contact_sheet.png  the orbit in twelve pictures"
+
+# Each file is made once, and again only if the clip or the code that makes it has changed.
+out/demo/scene.glb: data/sample.mp4 $(LIFTING) $(READY)
+	@mkdir -p $(@D)
+	@$(BIN)/fourd lift $< -o $@
+out/demo/orbit.mp4: out/demo/scene.glb $(SOURCES)
+	@$(BIN)/fourd render $< --path orbit --degrees 30 -o $@
+out/demo/bullet_time.mp4: out/demo/scene.glb $(SOURCES)
+	@$(BIN)/fourd render $< --path freeze --degrees 30 -o $@
+out/demo/depth.mp4: out/demo/scene.glb $(SOURCES)
+	@$(BIN)/fourd render $< --path orbit --degrees 30 --show depth -o $@
+out/demo/contact_sheet.png: out/demo/scene.glb $(SOURCES)
+	@$(BIN)/fourd render $< --path orbit --degrees 30 -o $@
 
 test: $(READY)   ## All tests
 	@$(BIN)/python -m pytest -q

@@ -11,7 +11,6 @@ import dataclasses
 import json as json_
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,11 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from fourd.errors import FourdError, InputError, OutputError
+from fourd.errors import FourdError, InputError
+from fourd.view import output, terminal
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from fourd.scene import Scene
     from fourd.types import Cameras
 
@@ -78,13 +76,11 @@ def lift(
         limits_pixels: Refuse pictures of more pixels.
         limits_bytes: Refuse clips that need more memory at the working size.
     """
-    target = out or Path(Path(clip).stem.strip("*?[]") or "scene").with_suffix(".glb")
-    _check_target(target, {".glb": "the scene"})
-    if device == "cuda":
-        _check_cuda()
+    target = out or Path(f"{Path(clip).stem.strip('*?[]') or 'scene'}.glb")
+    output.check_target(target, {".glb": "the scene"})
+    _check_device(device)
     from fourd import pipeline
     from fourd.types import Clip, Limits
-    from fourd.view import terminal
 
     caps = {
         "frames": limits_frames,
@@ -102,7 +98,7 @@ def lift(
         device=device,
         seed=seed,
     )
-    console = _console()
+    console = terminal.console()
     pictures = Clip.open(
         clip,
         start_s=start,
@@ -112,15 +108,14 @@ def lift(
         limits=dataclasses.replace(Limits(), **{k: v for k, v in caps.items() if v is not None}),
     )
     h, w = pictures.hw
-    console.print(f"{clip}: {len(pictures)} frames of {w} x {h} pixels, {pictures.duration_s:.2f} s", highlight=False)
+    terminal.say(console, f"{clip}: {len(pictures)} frames of {w} x {h} pixels, {pictures.duration_s:.2f} s")
     scene = terminal.follow(pipeline.steps(pictures, config), console)
     scene.save(target)
     print(f"{target}: {len(scene.splats):,} splats, {_megabytes(target)}")
-    console.print(
-        f"lifted in {terminal.said(sum(scene.provenance.seconds.values()))}. Look at it:\n"
+    terminal.say(
+        console,
+        f"lifted in {terminal.said(sum(scene.provenance.seconds.values()))}. To look at it:\n"
         f"  fourd render {_quoted(target)} --path orbit -o {_quoted(target.with_suffix('.mp4'))}",
-        highlight=False,
-        soft_wrap=True,
     )
 
 
@@ -153,6 +148,7 @@ def render(
     size: Annotated[int | None, _optional("PIXELS", "the clip's")] = None,
     hw: Annotated[tuple[int, int] | None, _optional("HEIGHT WIDTH", "the clip's")] = None,
     show: Literal["rgb", "depth", "alpha"] = "rgb",
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> None:
     """Fly a camera through a scene: a video, a contact sheet or single pictures.
 
@@ -171,19 +167,21 @@ def render(
         size: Longer side of the pictures.
         hw: Size of the pictures; the view is cut to these proportions.
         show: Colours; depth (near is light, holes are black); or how much of each pixel is covered.
+        device: Where to render.
     """
-    target = out or Path(scene.stem).with_suffix(".mp4")
-    _check_target(target, {".mp4": "a video", ".png": "a contact sheet", "": "a folder of pictures"})
+    from fourd.view import film
+
+    target = out or Path(f"{scene.stem}.mp4")
+    output.check_target(target, film.KINDS)
+    _check_device(device)
     if size is not None and hw is not None:
         raise InputError("--size and --hw were both given; give the longer side or both sides, not both.")
-    from fourd.view import film, terminal
-
-    opened = _opened(scene)
+    opened = _opened(scene, device)
     rate = film.even_fps(opened.cameras) if fps is None else fps
     options: dict[str, Any] = {"fps": rate, "speed": speed, "turns": turns, "at_s": at, "duration_s": duration}
     options |= {"degrees": degrees, "amount": amount, "hw": hw}
     cameras = _cameras(opened, path, keyframes, options, size)
-    with terminal.watching(_console()) as watch:
+    with terminal.watching(terminal.console()) as watch:
         film.write(opened, cameras, target, fps=rate, show=show, watch=watch)
     print(f"{target}: {len(cameras)} frames of {cameras.hw[1]} x {cameras.hw[0]} pixels")
 
@@ -201,7 +199,7 @@ def info(scene: SceneArg, /, json: Annotated[bool, arg(help_behavior_hint="")] =
     if json:
         print(json_.dumps(known, indent=2))
         return
-    _table([("file", f"{scene}, {_megabytes(scene)}"), *facts.rows(known)])
+    terminal.table([("file", f"{scene}, {_megabytes(scene)}"), *facts.rows(known)])
 
 
 def export(
@@ -217,7 +215,7 @@ def export(
         out: NAME.ply is one moment as 3D Gaussians, NAME.json the source cameras (transforms.json).
         at: The moment of a .ply.
     """
-    _check_target(out, {".ply": "one moment", ".json": "the source cameras", ".glb": "the scene"})
+    output.check_target(out, {".ply": "one moment", ".json": "the source cameras", ".glb": "the scene"})
     if at is not None and out.suffix.lower() != ".ply":
         raise InputError(f"--at chooses the moment of a .ply; '{out.name}' holds all of them.")
     _opened(scene).export(out, time_s=at)
@@ -239,7 +237,7 @@ def doctor() -> int:
     for finding in found:
         says = finding.says + (f"\n{finding.todo}" if finding.todo else "")
         rows.append((finding.name, Text(marks[finding.state][0], marks[finding.state][1]), says))
-    _table(rows)
+    terminal.table(rows)
     able = doctor_.can_lift(found)
     print("\nfourd can lift clips here." if able else "\nfourd cannot lift clips here: see the lines with NO.")
     return 0 if able else 1
@@ -294,11 +292,12 @@ def _one_paragraph() -> Iterator[None]:
     except FourdError as error:
         print(f"fourd: {error}", file=sys.stderr)
         sys.exit(1)
-    except MemoryError as error:
-        print(
-            "fourd: The memory is full. Use a smaller --size, a shorter --duration or a lower --fps.", file=sys.stderr
-        )
-        raise SystemExit(1) from error
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch has errors of its own for this, on CPU and GPU.
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        print("fourd: The memory is full. Use a smaller --size, --duration or --fps.", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("\nfourd: Interrupted; nothing was written.", file=sys.stderr)
         sys.exit(130)
@@ -308,34 +307,19 @@ def _one_paragraph() -> Iterator[None]:
         sys.exit(1)
 
 
-def _check_target(path: Path, kinds: dict[str, str]) -> None:
-    """Refuse an output that could not be written, before the work and not after it."""
-    if path.suffix.lower() not in kinds:
-        can = ", ".join(f"NAME{suffix} ({what})" for suffix, what in kinds.items())
-        raise InputError(f"Cannot write '{path}': its name must be one of {can}.")
-    folder = path.parent
-    if not folder.is_dir():
-        reason = "is not a folder" if folder.exists() else "does not exist; create it first"
-        raise OutputError(f"Cannot write {path}: the folder {folder} {reason}.")
-    if path.suffix and path.is_dir():
-        raise OutputError(f"Cannot write {path}: a folder of that name is in the way.")
-    try:
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise OutputError(f"Cannot write {path}: the folder {folder} refuses new files ({error.strerror}).") from error
+def _check_device(device: str) -> None:
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError("--device cuda was asked for, but PyTorch sees no CUDA device; `fourd doctor` says why.")
 
 
-def _check_cuda() -> None:
-    import torch
-
-    if not torch.cuda.is_available():
-        raise InputError("--device cuda was asked for, but PyTorch sees no CUDA device; `fourd doctor` says why.")
-
-
-def _opened(path: Path) -> Scene:
+def _opened(path: Path, device: str = "cpu") -> Scene:
     from fourd.scene import Scene
 
-    return Scene.open(path)
+    scene = Scene.open(path)
+    return dataclasses.replace(scene, splats=scene.splats.to(device)) if device != "cpu" else scene
 
 
 def _cameras(scene: Scene, path: str, keyframes: Path | None, options: dict[str, Any], size: int | None) -> Cameras:
@@ -352,26 +336,6 @@ def _cameras(scene: Scene, path: str, keyframes: Path | None, options: dict[str,
         h, w = (max(2, 2 * round(x * size / max(own_hw) / 2)) for x in own_hw)
         options["hw"] = h, w
     return scene.path(path, **options)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
-def _table(rows: Sequence[Sequence[Any]]) -> None:
-    """Print columns, the last of which takes several lines where it must."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    for _ in rows[0]:
-        table.add_column(overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    Console(highlight=False).print(table)
 
 
 def _bytes(path: Path) -> int:

@@ -13,16 +13,19 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from fourd import media, render
-from fourd.errors import InputError, OutputError
+from fourd.errors import OutputError
 from fourd.events import Event, Progress
 from fourd.geometry import paths
 from fourd.scene import Scene
 from fourd.types import Cameras, Frames, Sound
 from fourd.view.colour import Range, depth_picture, depth_range, quantised
+from fourd.view.output import check_target
 from fourd.view.sheet import contact_sheet
 
 Show = Literal["rgb", "depth", "alpha"]
 
+KINDS = {".mp4": "a video", ".png": "a contact sheet", "": "a folder of pictures"}
+"""What the suffixes of names make."""
 SHEET_PICTURES = 12
 """At most so many pictures are laid on a contact sheet."""
 _SHEET_SIZE = 480
@@ -86,6 +89,7 @@ def write(
         InputError: If the suffix is another.
         OutputError: If the path cannot be written, or is a folder with something in it.
     """
+    check_target(path, KINDS)
     kind = path.suffix.lower()
     if kind == ".png":
         cameras = _of_sheet(cameras)
@@ -95,13 +99,8 @@ def write(
     elif kind == ".png":
         cells = [(f"{time_s:.2f} s", p) for time_s, p in zip(cameras.time_s.tolist(), developed, strict=True)]
         media.write_picture(path, contact_sheet(cells) if len(cells) > 1 else cells[0][1])
-    elif not kind:
-        _write_folder(path, developed)
     else:
-        raise InputError(
-            f"Cannot render to '{path.name}'. A name in .mp4 makes a video, in .png a contact sheet,"
-            " and one without a suffix a folder of pictures."
-        )
+        _write_folder(path, developed)
 
 
 def _watched(pictures: Iterator[Tensor], count: int, watch: Callable[[Event], None]) -> Iterator[Tensor]:
@@ -153,8 +152,6 @@ def _of_sheet(cameras: Cameras) -> Cameras:
 
 def _write_folder(path: Path, pictures: Iterator[Tensor]) -> None:
     """Write 00000.png, 00001.png and so on into a new folder, which is there when all of them are."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OutputError(f"Cannot write pictures to {path}: it exists and is not an empty folder. Give a new name.")
     growing = None
     try:
         growing = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 from fourd import events
@@ -28,6 +29,26 @@ T = TypeVar("T")
 
 EVERY_S = 15.0
 """How often a log hears from a stage that takes its time."""
+
+
+def console() -> Console:
+    """The standard error, which is where progress belongs."""
+    return Console(stderr=True)
+
+
+def say(console: Console, text: str | Text) -> None:
+    """Print a line as it is: no markup, and no breaks but its own."""
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def table(rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print columns to the standard output; cells take several lines where they must."""
+    grid = Table.grid(padding=(0, 2))
+    for _ in rows[0]:
+        grid.add_column(overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    Console(highlight=False).print(grid)
 
 
 def follow(steps: Steps[T], console: Console) -> T:
@@ -83,7 +104,7 @@ def _bars(console: Console) -> Iterator[Callable[[Event], None]]:
 
         def show(event: Event) -> None:
             if isinstance(event, events.Warned):
-                progress.console.print(_warning(event), soft_wrap=True)
+                say(progress.console, _warning(event))
             elif isinstance(event, events.Started):
                 task(event.stage)
             elif isinstance(event, events.Progress):
@@ -108,12 +129,9 @@ def _lines(console: Console) -> Iterator[Callable[[Event], None]]:
     spoke: dict[str, float] = {}
     ended: set[str] = set()
 
-    def say(text: Text | str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-
     def show(event: Event) -> None:
         if isinstance(event, events.Warned):
-            say(_warning(event))
+            say(console, _warning(event))
             return
         now = time.monotonic()
         first = begun.setdefault(event.stage, now)
@@ -121,10 +139,10 @@ def _lines(console: Console) -> Iterator[Callable[[Event], None]]:
             if now - spoke.get(event.stage, first) >= EVERY_S and 0 < event.done < event.total:
                 spoke[event.stage] = now
                 left = (now - first) * (event.total / event.done - 1)
-                say(f"{event.stage}: {event.done} of {event.total}, about {said(left)} left")
+                say(console, f"{event.stage}: {event.done} of {event.total}, about {said(left)} left")
         elif isinstance(event, events.Finished) and event.stage != "lift" and event.stage not in ended:
             ended.add(event.stage)  # The pipeline finishes motion twice, and refines it in between.
-            say(f"{event.stage}: done in {said(event.seconds)}")
+            say(console, f"{event.stage}: done in {said(event.seconds)}")
 
     yield show
 

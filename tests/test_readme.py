@@ -1,0 +1,72 @@
+"""What the README tells people to type works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fourd import cli, media
+from fourd.formats import camera_path
+from tests.scenes import small_scene
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+WORDS = [shlex.split(line, comments=True) for line in re.findall(r"^    (fourd .*)$", README, re.MULTILINE)]
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with a tiny video of a textured wall that a camera passes."""
+    rng = np.random.default_rng(0)
+    wall = np.repeat(np.repeat(rng.integers(0, 256, (16, 30, 3), dtype=np.uint8), 4, 0), 4, 1)
+    frames = [torch.from_numpy(wall[8:56, 2 * i : 2 * i + 64].copy()) for i in range(8)]
+    media.write_video(tmp_path / "walk.mp4", frames, fps=10)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(SNIPPETS) == 2
+    assert {words[1] for words in WORDS} == set(cli.COMMANDS)
+
+
+@pytest.mark.needs("native")
+@pytest.mark.parametrize("words", [w for w in WORDS if w[1] not in ("lift", "doctor")], ids=" ".join)
+def test_commands_work_on_a_scene(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    small_scene().save("walk.glb")
+    camera_path.write("camera_path.json", small_scene().cameras, fps=10)
+    before = set(folder.iterdir())
+    assert cli.main(words[1:]) == 0, capsys.readouterr().err
+    if "-o" in words:
+        assert set(folder.iterdir()) - before == {folder / words[words.index("-o") + 1]}
+
+
+@pytest.mark.needs("native")
+def test_snippets_run_one_after_the_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {}
+    for code in SNIPPETS:
+        exec(compile(code, "README.md", "exec"), names)
+    assert {p.name for p in folder.iterdir()} == {"walk.mp4", "walk.glb", "orbit.mp4"}
+    assert type(names["scene"]).__name__ == "Scene" and len(names["frames"]) == 8
+    assert "fuse: Splats" in capsys.readouterr().out
+
+
+def test_links_lead_somewhere() -> None:
+    for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
+        assert links
+        assert not [link for link in links if not (ROOT / link).exists()], page
+
+
+def test_targets_that_are_named_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    text = "".join((ROOT / page).read_text() for page in ("README.md", "CONTRIBUTING.md"))
+    for target in set(re.findall(r"\bmake ([a-z]+)\b(?=[ `\n])", text)) - {"you"}:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

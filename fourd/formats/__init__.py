@@ -23,9 +23,9 @@ def read_cameras(path: str | Path, *, hw: tuple[int, int] | None = None, time_s:
 
 
 def read_depth(
-    path: str | Path, *, K: Tensor, hw: tuple[int, int], scale: float | None = None, metric: bool = True
+    path: str | Path, K: Tensor, hw: tuple[int, int], *, scale: float | None = None, metric: bool = True
 ) -> DepthMaps:
     """Depth from .npz or 16-bit PNGs; see ``fourd.formats.depth.read_depth``."""
     from fourd.formats import depth
 
-    return depth.read_depth(path, K=K, hw=hw, scale=scale, metric=metric)
+    return depth.read_depth(path, K, hw, scale=scale, metric=metric)

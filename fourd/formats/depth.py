@@ -24,9 +24,9 @@ _MAGIC = b"\x89PNG\r\n\x1a\n"
 @checked
 def read_depth(
     path: str | Path,
-    *,
     K: Float32[Tensor, "t 3 3"],
     hw: tuple[int, int],
+    *,
     scale: float | None = None,
     metric: bool = True,
     limits: Limits = Limits(),

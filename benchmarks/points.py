@@ -34,6 +34,9 @@ class Points:
         self._far = 1e4 * float(truth.depth.depth_m[truth.depth.depth_m.isfinite()].max())
         self._parts = [self._lift(truth, i) for i in range(len(truth.clip))]
 
+    def __len__(self) -> int:
+        return sum(len(points) for points, _, _ in self._parts)
+
     def _lift(self, truth: Truth, i: int) -> tuple[Tensor, Tensor, Tensor]:
         """Points, colours and moving flags of frame ``i``. The sky is a sphere beyond everything."""
         depth = truth.depth

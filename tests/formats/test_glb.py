@@ -303,10 +303,10 @@ def test_hostile_files_never_do_worse_than_a_format_error(tmp_path: Path) -> Non
     glb.write(path, splats=samples.splats(9, 4), cameras=samples.cameras(2), sound=samples.sound())
     data = path.read_bytes()
     (length,) = struct.unpack("<I", data[12:16])
-    broken = samples.mutants(data, 240)
+    broken = samples.mutants(data, 200)
     # Broken JSON hides broken values: also change single digits and letters inside it.
     g = torch.Generator().manual_seed(7)
-    for at in torch.randint(20, 20 + length, (200,), generator=g).tolist():
+    for at in torch.randint(20, 20 + length, (100,), generator=g).tolist():
         broken.append(data[:at] + b"9" + data[at + 1 :])
     refused = samples.survives(glb.read, path, broken)
     assert refused > len(broken) // 4

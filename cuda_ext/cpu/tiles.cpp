@@ -47,24 +47,36 @@ inline void each_tile_row(const Seen& s, int first_row, int last_row, int w, Use
     }
 }
 
-// Positive floats sort like their bits. Least significant digit first, three digits of 11 bits: stable. The
-// result is in `from`.
-void radix_sort(Buffer<Keyed>& from, Buffer<Keyed>& to) {
-    constexpr int kBits = 11, kDigits = 3, kBins = 1 << kBits;
-    std::vector<uint32_t> bins(static_cast<size_t>(kBins) * kDigits, 0);
-    const auto bin = [&](int digit, uint32_t key) -> uint32_t& {
-        return bins[static_cast<size_t>(digit * kBins) + ((key >> (digit * kBits)) & (kBins - 1))];
+// Positive floats sort like their bits. Least significant digit first, three digits of 11 bits. Each thread
+// takes a run of the keys; runs go into a bin one behind the other, so that equal keys stay in their order
+// whatever the number of threads. The result is in `from`.
+void radix_sort(Buffer<Keyed>& from, Buffer<Keyed>& to, int threads) {
+    constexpr uint32_t kBits = 11, kDigits = 3, kBins = 1 << kBits;
+    constexpr size_t kWorthAThread = 1 << 14;
+    const size_t runs = std::clamp<size_t>(from.size / kWorthAThread, 1, static_cast<size_t>(threads));
+    const size_t length = (from.size + runs - 1) / runs;
+    std::vector<std::vector<uint32_t>> bins(runs);
+    const auto in_each_run = [&](auto&& use) {
+        parallel_for(static_cast<int64_t>(runs), threads, [&](int64_t i) {
+            const size_t run = static_cast<size_t>(i), begin = run * length;
+            use(bins[run], begin, std::min(begin + length, from.size));
+        });
     };
-    for (size_t i = 0; i < from.size; ++i)
-        for (int digit = 0; digit < kDigits; ++digit) ++bin(digit, from[i].key);
-    for (int digit = 0; digit < kDigits; ++digit) {
-        uint32_t sum = 0;  // Counts become the places where the bins begin.
-        for (int i = digit * kBins; i < (digit + 1) * kBins; ++i) {
-            const uint32_t here = bins[static_cast<size_t>(i)];
-            bins[static_cast<size_t>(i)] = sum;
-            sum += here;
-        }
-        for (size_t i = 0; i < from.size; ++i) to[bin(digit, from[i].key)++] = from[i];
+    for (uint32_t shift = 0; shift < kDigits * kBits; shift += kBits) {
+        in_each_run([&](std::vector<uint32_t>& bin, size_t begin, size_t end) {
+            bin.assign(kBins, 0);
+            for (size_t i = begin; i < end; ++i) ++bin[(from[i].key >> shift) % kBins];
+        });
+        uint32_t sum = 0;  // Counts become the places where each run's part of a bin begins.
+        for (size_t b = 0; b < kBins; ++b)
+            for (auto& bin : bins) {
+                const uint32_t here = bin[b];
+                bin[b] = sum;
+                sum += here;
+            }
+        in_each_run([&](std::vector<uint32_t>& bin, size_t begin, size_t end) {
+            for (size_t i = begin; i < end; ++i) to[bin[(from[i].key >> shift) % kBins]++] = from[i];
+        });
         std::swap(from, to);
     }
 }
@@ -85,7 +97,7 @@ Buffer<Seen> sort_by_depth(const Projected& projected, int threads) {
             k.position = static_cast<uint32_t>(start + i);
         }
     });
-    radix_sort(from, to);
+    radix_sort(from, to, threads);
     Buffer<Seen> sorted(n);
     constexpr size_t kCopied = 4096;
     parallel_for(static_cast<int64_t>((n + kCopied - 1) / kCopied), threads, [&](int64_t chunk) {

@@ -251,7 +251,7 @@ class _Voice:
             quiet = max(0, min(stop, self._silence) - self._done)
             part = self._samples[max(self._done - self._silence, 0) : max(stop - self._silence, 0)]
             piece = np.concatenate([np.zeros((quiet, self._samples.shape[1]), np.float32), part])
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece.T), format="fltp", layout=self._layout)
+            frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), format="flt", layout=self._layout)
             frame.sample_rate, frame.pts, frame.time_base = self._rate, self._done, Fraction(1, self._rate)
             self._encode(self._resampler.resample(frame))
             self._done = stop

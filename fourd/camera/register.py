@@ -60,11 +60,11 @@ def _cut(picture: UInt8[np.ndarray, "h w"], xy: Float32[np.ndarray, "n 2"], radi
 def remember(picture: UInt8[np.ndarray, "h w"], xy: Float32[np.ndarray, "n 2"]) -> Windows:
     """Take the windows around places; the centre of the first pixel is at (0, 0) here."""
     wide = _cut(picture, xy, RADIUS_PX + 1)
-    value = wide[:, 1:-1, 1:-1].reshape(len(xy), -1)
+    value = wide[:, 1:-1, 1:-1].reshape(len(xy), _SIDE**2)
     value = value - value.mean(1, keepdims=True)
     across = (wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2]) / 2
     down = (wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]) / 2
-    slope = np.stack([across, down], -1).reshape(len(xy), -1, 2)
+    slope = np.stack([across, down], -1).reshape(len(xy), _SIDE**2, 2)
     slope = slope - slope.mean(1, keepdims=True)  # Nothing is learned from what a change of brightness does.
     normal = slope.transpose(0, 2, 1) @ slope
     normal[:, [0, 1], [0, 1]] += 1e-3

@@ -14,7 +14,7 @@ from fourd.errors import InputError, LimitError, MediaError
 from fourd.media import read, read_picture
 from fourd.media.container import open_container
 from fourd.types import Limits
-from tests.media.films import click, film, only_sound, steps
+from tests.media.films import click, film, index_of, only_sound, steps
 
 HLS = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1.0,\ninner.ts\n#EXT-X-ENDLIST\n"
 CONCAT = "ffconcat version 1.0\nfile inner.ts\n"
@@ -186,3 +186,23 @@ def test_nothing_is_printed_and_importing_is_cheap(tmp_path: Path, noisy: Path) 
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("header", [b"mvhd", b"mdhd", b"tkhd"])
+def test_headers_that_claim_no_duration_are_not_believed(tmp_path: Path, header: bytes) -> None:
+    path = film(tmp_path / "a.mp4", steps(6))
+    data = bytearray(path.read_bytes())
+    at = data.index(header) + (24 if header == b"tkhd" else 20)  # ISO/IEC 14496-12, version 0.
+    assert any(data[at : at + 4])
+    data[at : at + 4] = bytes(4)
+    path.write_bytes(bytes(data))
+    clip = read(path)
+    assert [index_of(f.numpy()) for f in clip.frames] == list(range(6))
+    np.testing.assert_allclose(clip.time_s, np.arange(6) / 24, atol=1e-9)
+
+
+def test_a_recording_that_was_never_closed(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", steps(12), gop=4, muxer={"movflags": "frag_keyframe+empty_moov"})
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"moof") + 20])
+    assert [index_of(f.numpy()) for f in read(path).frames] == list(range(8))

@@ -1,10 +1,8 @@
 // The rasterizer as Python sees it: arrays in, pictures out.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/string.h>
 
 #include <stdexcept>
-#include <string>
 
 #include "module.h"
 #include "raster.h"

@@ -1,10 +1,11 @@
 // The Python module of the CPU kernels: each source file binds its own functions here.
-#include <nanobind/nanobind.h>
-
 #include "module.h"
+
+#include <nanobind/nanobind.h>
 
 NB_MODULE(_cpu, m) {
     m.doc() = "CPU kernels of fourd. Reached through fourd.native.ops only.";
+    fourd::bind_evidence(m);
     fourd::bind_rasterize(m);
     fourd::bind_sweep(m);
 }

@@ -82,7 +82,7 @@ def rasterize(
     hw: tuple[int, int],
     time_s: float,
     *,
-    eps2d_px: float = 0.1,
+    eps2d_px: float = 0.05,
     near_m: float = 0.01,
 ) -> Raster:
     """Draw splats as a pinhole camera sees them at one moment.

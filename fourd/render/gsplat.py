@@ -62,7 +62,7 @@ def stream(splats: Splats, cameras: Cameras) -> Iterator[Frames]:
                 width=w,
                 height=h,
                 near_plane=0.01,
-                eps2d=0.1,
+                eps2d=0.05,
                 sh_degree=degree,
                 render_mode="RGB+ED",
                 rasterize_mode="antialiased",

@@ -1,0 +1,88 @@
+"""Fusion: pictures, depth, cameras and motion become splats.
+
+frames ──> static.fuse ──> one still surface ──┐
+   └─────> what it does not explain ──> moving.at ──> short-lived splats ──> Splats
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fourd import native
+from fourd.events import Progress, Steps
+from fourd.fuse import moving, static
+from fourd.fuse.views import View, Views, dilate
+from fourd.types import Cameras, Clip, DepthMaps, Motion, Splats
+
+
+@dataclass(frozen=True)
+class FuseConfig:
+    """How finely to fuse."""
+
+    keyframes: int = 48
+    """At most so many frames build the still surface, evenly spread."""
+    moving_splats: int = 1_500_000
+    """At most about so many short-lived splats; beyond that fewer keyframes give them."""
+    tolerance: float = 0.02
+    """Relative difference in depth below which two sure frames see one surface."""
+    unexplained: float = 0.08
+    """Difference of colour (0 to 1), over a few pixels, from which a still pixel is shown in its own light."""
+
+
+def fuse(
+    clip: Clip, maps: DepthMaps, cameras: Cameras, motion: Motion, config: FuseConfig = FuseConfig()
+) -> Steps[Splats]:
+    """Fuse a clip to splats.
+
+    Args:
+        clip: The pictures.
+        maps: Depth for each, of any size; what is unknown is completed from its surroundings.
+        cameras: One for each picture.
+        motion: What moves on its own, and how.
+        config: How finely.
+
+    Returns:
+        Still splats (``duration_s`` infinite) and moving ones, in the world of ``cameras``.
+    """
+    views = Views(clip, maps, cameras, motion)
+    keys = _spread(len(clip), config.keyframes)
+    cloud = yield from static.fuse(views, keys, config.tolerance)
+    parts = [cloud.coated().splats()]
+    if len(clip) > 1:
+        parts += yield from _momentary(views, parts[0], clip, config)
+    return Splats.concat(parts)
+
+
+def _spread(total: int, most: int) -> list[int]:
+    """At most ``most`` of ``total`` frames, the first and the last among them, evenly spread."""
+    if total <= most:
+        return list(range(total))
+    return sorted({round(k * (total - 1) / (most - 1)) for k in range(most)})
+
+
+def _momentary(views: Views, still: Splats, clip: Clip, config: FuseConfig) -> Steps[list[Splats]]:
+    stride = 1
+    wanted = {i: _unexplained(views[i], still, config) for i in _spread(len(clip), 8)}
+    share = sum(int(mask.sum()) for mask in wanted.values()) / len(wanted)
+    stride = max(1, -(-int(share * len(clip)) // config.moving_splats))
+    frames = _spread(len(clip), -(-len(clip) // stride))
+    gap_s = float(clip.time_s[-1] - clip.time_s[0]) / max(1, len(frames) - 1)
+    parts = []
+    for done, i in enumerate(frames):
+        mask = wanted[i] if i in wanted else _unexplained(views[i], still, config)
+        if bool(mask.any()):
+            parts.append(moving.at(views, i, mask, gap_s))
+        yield Progress("fuse", done + 1, len(frames))
+    return parts
+
+
+def _unexplained(view: View, still: Splats, config: FuseConfig) -> Tensor:
+    """Pixels that move, and those that the still surface leaves open or shows in another colour."""
+    raster = native.rasterize(still, view.K, view.world_from_cam, view.hw, view.time_s)
+    # The mean over a few pixels: a texture half a pixel aside is no other light.
+    off = torch.nn.functional.avg_pool2d((raster.rgb - view.rgb).permute(2, 0, 1), 5, 1, 2, count_include_pad=False)
+    off = off.abs().mean(0)
+    return dilate(view.moving, 2) | (raster.alpha < 0.6) | (off > config.unexplained)

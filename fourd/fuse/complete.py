@@ -1,0 +1,63 @@
+"""A depth for every pixel: what is unknown takes the depth of what surrounds it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from fourd.checked import checked
+
+CONTRAST = 0.08
+"""Difference of colour (0 to 1) across which depth hardly spreads."""
+
+
+@checked
+def complete(
+    depth_m: Float[Tensor, "h w"], confidence: Float[Tensor, "h w"], rgb: UInt8[Tensor, "h w 3"], far_m: float
+) -> Float[Tensor, "h w"]:
+    """Fill the pixels of confidence 0 from their surroundings, in inverse depth.
+
+    A pyramid carries known values into the holes, coarse to fine (pull-push: Gortler and others, 1996);
+    then a few sweeps of diffusion, held back where the colour changes, draw the borders along the
+    picture's own edges. Known pixels stay exactly as they are.
+
+    Args:
+        depth_m: Positive and finite where ``confidence`` is above 0.
+        confidence: 0 where the depth is unknown.
+        rgb: The picture that guides the filling.
+        far_m: The depth of everything, if nothing at all is known.
+    """
+    known = confidence > 0
+    if bool(known.all()):
+        return depth_m
+    if not bool(known.any()):
+        return torch.full_like(depth_m, far_m)
+    inverse = torch.where(known, 1 / depth_m.clamp(min=1e-6), 0.0)
+    filled = torch.where(known, inverse, _pull_push(inverse, known.float()))
+    return torch.where(known, depth_m, 1 / _diffuse(filled, known, rgb.float() / 255).clamp(min=1 / far_m))
+
+
+def _pull_push(values: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over ever larger squares, each hole filled from the finest level that knows it."""
+    if bool((weight > 0).all()) or min(values.shape) < 2:
+        return values / weight.clamp(min=1e-12)
+    small = F.avg_pool2d((values * weight)[None, None], 2, ceil_mode=True)[0, 0]
+    small_weight = F.avg_pool2d(weight[None, None], 2, ceil_mode=True)[0, 0]
+    mean = torch.where(small_weight > 0, small / small_weight.clamp(min=1e-12), 0.0)
+    coarse = _pull_push(mean, (small_weight > 0).float())
+    up = F.interpolate(coarse[None, None], values.shape, mode="bilinear", align_corners=False)[0, 0]
+    return torch.where(weight > 0, values, up)
+
+
+def _diffuse(values: Tensor, known: Tensor, rgb: Tensor, sweeps: int = 40) -> Tensor:
+    """Let the unknown pixels settle between their neighbours, hardly across edges of colour."""
+    right = torch.exp(-(rgb[:, 1:] - rgb[:, :-1]).norm(dim=-1) / CONTRAST) + 1e-3
+    down = torch.exp(-(rgb[1:] - rgb[:-1]).norm(dim=-1) / CONTRAST) + 1e-3
+    weight = F.pad(right, (0, 1)) + F.pad(right, (1, 0)) + F.pad(down, (0, 0, 0, 1)) + F.pad(down, (0, 0, 1, 0))
+    for _ in range(sweeps):
+        flow = F.pad(right * values[:, 1:], (0, 1)) + F.pad(right * values[:, :-1], (1, 0))
+        flow = flow + F.pad(down * values[1:], (0, 0, 0, 1)) + F.pad(down * values[:-1], (0, 0, 1, 0))
+        values = torch.where(known, values, flow / weight)
+    return values

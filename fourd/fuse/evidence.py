@@ -1,0 +1,84 @@
+"""The keyframes side by side, to ask them all about a surface."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import UInt8
+from torch import Tensor
+
+from fourd import native
+from fourd.events import Progress, Steps
+from fourd.fuse.cloud import SIGMA_PX, Cloud
+from fourd.fuse.views import View, dilate
+from fourd.geometry import rigid
+from fourd.native.evidence import FLAT, STILL, Evidence, evidence
+
+SAME_COLOUR = 0.12
+"""Colours (0 to 1) further apart than a few of these are another thing: a highlight, a shadow, an error."""
+
+
+class Witnesses:
+    """What frames know, kept compactly while they are fused."""
+
+    def __init__(self) -> None:
+        self._views: list[View] = []
+        self._flags: list[Tensor] = []
+
+    def add(self, view: View) -> None:
+        """Remember a frame."""
+        self._views.append(view)
+        self._flags.append(_flags(view))
+
+    def ask(self, cloud: Cloud, tolerance: float) -> Evidence:
+        """What all remembered frames say of the discs of ``cloud``."""
+        return self._ask(cloud, [v.frame_rgb for v in self._views], self._flags, cloud.rgb, tolerance)
+
+    def sharpen(self, cloud: Cloud, tolerance: float, rounds: int = 2) -> Steps[Cloud]:
+        """Give the discs the colours with which the frames, drawn again, come out as they were filmed.
+
+        Discs overlap, so a disc drawn in the colour of its own pixel comes out blurred. Each round draws all
+        frames and adds to each disc what its pixels lack (iterative back-projection: Irani and Peleg, 1991).
+        """
+        for done in range(rounds):
+            splats = cloud.coated().splats()
+            lacks, flags = [], []
+            for view, flag in zip(self._views, self._flags, strict=True):
+                raster = native.rasterize(splats, view.K, view.world_from_cam, view.hw, view.time_s)
+                lacks.append(((view.rgb - raster.rgb).clamp(-1, 1) * 127 + 128.5).to(torch.uint8))
+                whole = (raster.alpha > 0.9) & ((raster.median_m / view.depth_m - 1).abs() < 2 * tolerance)
+                flags.append(flag * whole)
+            nothing = torch.full_like(cloud.rgb, 128 / 255)
+            lack = self._ask(cloud, lacks, flags, nothing, tolerance).rgb
+            cloud = cloud.painted(cloud.rgb + (lack * 255 - 128) / 127)
+            yield Progress("fuse", (rounds + done + 1) * len(self._views) // rounds, 2 * len(self._views))
+        return cloud
+
+    def _ask(
+        self, cloud: Cloud, pictures: list[Tensor], flags: list[Tensor], rgb: Tensor, tolerance: float
+    ) -> Evidence:
+        def all_of(name: str) -> Tensor:
+            return torch.stack([getattr(view, name) for view in self._views])
+
+        return evidence(
+            cloud.mean_m,
+            cloud.scale_m[:, :2].prod(1).sqrt(),
+            rgb,
+            all_of("K"),
+            rigid.inverse(all_of("world_from_cam")),
+            torch.stack(pictures),
+            all_of("depth_m"),
+            all_of("confidence"),
+            torch.stack(flags),
+            tolerance,
+            SIGMA_PX,
+            SAME_COLOUR,
+        )
+
+
+def _flags(view: View) -> UInt8[Tensor, "h w"]:
+    """Where nothing moves within three pixels, and where the depth does not jump within two."""
+    z = view.depth_m[None, None]
+    low, high = -F.max_pool2d(-z, 5, 1, 2), F.max_pool2d(z, 5, 1, 2)
+    flat = (high < 1.15 * low)[0, 0]
+    return (STILL * ~dilate(view.moving, 3) + FLAT * flat).to(torch.uint8)

@@ -1,0 +1,131 @@
+"""One frame as fusion sees it: its picture, a depth for every pixel, what moves, and its camera."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from fourd.fuse.complete import complete
+from fourd.fuse.surface import Surface, surface
+from fourd.geometry import pinhole
+from fourd.types import Cameras, Clip, DepthMaps, Motion
+
+SKY_SHARE = 50.0
+"""How much further the sky hangs than almost everything else; parallax there is below a pixel."""
+
+KEPT = 4
+"""Views kept ready: velocities ask for a frame and both of its neighbours."""
+
+
+class View(NamedTuple):
+    """A frame, ready to be fused."""
+
+    frame: int
+    time_s: float
+    frame_rgb: UInt8[Tensor, "h w 3"]
+    depth_m: Float[Tensor, "h w"]
+    """Positive and finite everywhere: completed where unknown, far where there is sky."""
+    confidence: Float[Tensor, "h w"]
+    moving: Bool[Tensor, "h w"]
+    K: Float[Tensor, "3 3"]
+    world_from_cam: Float[Tensor, "4 4"]
+    surface: Surface
+
+    @property
+    def rgb(self) -> Float[Tensor, "h w 3"]:
+        """The picture, 0 to 1."""
+        return self.frame_rgb.float() / 255
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Size of the picture."""
+        return int(self.depth_m.shape[0]), int(self.depth_m.shape[1])
+
+    def to_world(self, points: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
+        """Points of this camera's frame in the world."""
+        return pinhole.transform(self.world_from_cam, points)
+
+
+class Views:
+    """The frames of a clip as ``View``s, made when asked for, so that memory holds only the last few."""
+
+    def __init__(self, clip: Clip, maps: DepthMaps, cameras: Cameras, motion: Motion) -> None:
+        self._clip, self._maps, self._cameras, self._motion = clip, maps, cameras, motion
+        known = maps.depth_m[(maps.confidence > 0) & torch.isfinite(maps.depth_m)]
+        # A sample is enough for a percentile, and torch.quantile refuses more than 16 million values.
+        sample = known[:: max(1, len(known) // 1_000_000)]
+        self._last: dict[int, View] = {}
+        self._sky_m = SKY_SHARE * float(torch.quantile(sample, 0.95)) if len(sample) else 1.0
+
+    def __len__(self) -> int:
+        return len(self._clip)
+
+    def __getitem__(self, i: int) -> View:
+        view = self._last.pop(i, None) or self._make(i)
+        self._last[i] = view
+        if len(self._last) > KEPT:
+            del self._last[next(iter(self._last))]  # The one that was asked for longest ago.
+        return view
+
+    def _make(self, i: int) -> View:
+        depth, confidence = self._maps.depth_m[i], self._maps.confidence[i]
+        depth = torch.where(torch.isinf(depth), self._sky_m, depth)
+        hw = self._clip.hw
+        if depth.shape != hw:
+            depth, confidence = _nearest(depth, hw), _nearest(confidence, hw)
+        rgb = self._clip.frames[i]
+        whole = complete(depth, confidence, rgb, self._sky_m)
+        return View(
+            frame=i,
+            time_s=float(self._clip.time_s[i]),
+            frame_rgb=rgb,
+            depth_m=whole,
+            confidence=confidence.clamp(min=0.01),
+            moving=self.moving(i) > 0.5,
+            K=self._cameras.K[i],
+            world_from_cam=self._cameras.world_from_cam[i],
+            surface=surface(whole, self._cameras.K[i]),
+        )
+
+    def moving(self, i: int) -> Float[Tensor, "h w"]:
+        """Probability that a pixel of frame ``i`` moves on its own, at the size of the picture."""
+        return _linear(self._motion.moving[i].float()[None], self._clip.hw)[0]
+
+    def flow(self, i: int, forward: bool) -> tuple[Float[Tensor, "h w 2"], Bool[Tensor, "h w"]]:
+        """Flow to the next or the previous frame in pixels of the picture, and where it can be believed."""
+        m = self._motion
+        flow = (m.flow_forward if forward else m.flow_backward)[i].float().permute(2, 0, 1)
+        visible = (m.visible_forward if forward else m.visible_backward)[i]
+        h, w = self._clip.hw
+        zoom = torch.tensor([w / m.hw[1], h / m.hw[0]])
+        return _linear(flow, (h, w)).permute(1, 2, 0) * zoom, _nearest(visible.float(), (h, w)) > 0.5
+
+
+def _nearest(x: Tensor, hw: tuple[int, int]) -> Tensor:
+    return F.interpolate(x[None, None], hw, mode="nearest-exact")[0, 0]
+
+
+def _linear(x: Tensor, hw: tuple[int, int]) -> Tensor:
+    return x if x.shape[-2:] == hw else F.interpolate(x[None], hw, mode="bilinear", align_corners=False)[0]
+
+
+def dilate(mask: Bool[Tensor, "h w"], radius_px: int) -> Bool[Tensor, "h w"]:
+    """Grow a mask by a square of ``radius_px`` to every side."""
+    side = 2 * radius_px + 1
+    return F.max_pool2d(mask[None, None].float(), side, 1, radius_px)[0, 0] > 0.5
+
+
+def pick(image: Tensor, xy: Float[Tensor, "n 2"]) -> Tensor:
+    """Values of the pixels that contain the points (x, y), clamped to the picture.
+
+    Args:
+        image: [h, w] or [h, w, c].
+        xy: Points in pixels.
+    """
+    h, w = image.shape[:2]
+    x, y = xy[:, 0].long().clamp(0, w - 1), xy[:, 1].long().clamp(0, h - 1)
+    return image[y, x]

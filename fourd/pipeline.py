@@ -1,0 +1,200 @@
+"""The whole dataflow, on one screen: which stage follows which, and what each hands to the next.
+
+    clip ─> motion ─> camera ─> motion again ─> depth ─> motion again ─> fuse ─> Scene
+
+Stages do not know each other; here they are wired.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+import torch.nn.functional as F
+
+from fourd import camera, depth, events, formats, fuse, motion
+from fourd.errors import InputError
+from fourd.events import Finished, Started, Steps, Warned
+from fourd.scene import Scene
+from fourd.types import Cameras, Clip, DepthMaps, Motion, Provenance
+
+T = TypeVar("T")
+
+Quality = Literal["draft", "standard", "high"]
+
+_FUSE: dict[Quality, fuse.FuseConfig] = {
+    "draft": fuse.FuseConfig(keyframes=16, moving_splats=400_000),
+    "standard": fuse.FuseConfig(),
+    "high": fuse.FuseConfig(keyframes=120, moving_splats=6_000_000),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Config:
+    """How to lift a clip. The defaults suit a first look at any video on two CPU cores."""
+
+    camera: str | Cameras = "flow"
+    """How to find the cameras: a backend's name, "file", or the cameras themselves."""
+    depth: str | DepthMaps = "parallax"
+    """How to find depth: a backend's name, "file", or the depth maps themselves."""
+    camera_file: Path | None = None
+    """With ``camera="file"``: transforms.json, a COLMAP text model's folder, or an .npz."""
+    depth_file: Path | None = None
+    """With ``depth="file"``: an .npz, or a folder of 16-bit PNGs."""
+    inpaint: Literal["none"] = "none"
+    """How to fill what nobody saw."""
+    quality: Quality = "standard"
+    """How finely to fuse."""
+    size: int | None = 640
+    """Longer side of the working picture in pixels; pictures are never enlarged. None keeps the clip's size."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where the splats are to live and be rendered."""
+    seed: int = 0
+    """The same clip, configuration and seed give the same scene."""
+
+
+def lift(clip: Clip, config: Config = Config()) -> Scene:
+    """Turn a clip into a 4D scene. See ``steps`` for one that reports on the way.
+
+    Example:
+        ``scene = fourd.lift(fourd.Clip.open("walk.mp4"))``
+    """
+    return events.result(steps(clip, config))
+
+
+def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
+    """Lift ``clip``, yielding an event whenever there is something to show.
+
+    Nothing is printed and no file is written: the caller decides. Stop iterating to cancel. The scene
+    is the result of the last ``Finished`` event, whose stage is "lift", and the generator's value.
+
+    Raises:
+        InputError: If given cameras or depth do not fit the clip, or a backend's name is unknown.
+        MissingError: If a backend needs a package that is not installed.
+    """
+    log = _Log()
+    find_cameras, find_depth = _camera_backend(config), _depth_backend(config)  # Fail before the work.
+    clip = _at_size(clip, config.size)
+
+    moves = yield from log.stage("motion", motion.estimate(clip))
+    cameras = yield from log.stage("camera", find_cameras(clip, moves))
+    moves = motion.refine(moves, cameras)
+    maps = yield from log.stage("depth", find_depth(clip, cameras, moves))
+    cameras, maps = _one_scale(config, cameras, maps, moves)
+    moves = motion.refine(moves, cameras, maps)
+    yield Finished("motion", moves, 0.0)
+    splats = yield from log.stage("fuse", fuse.fuse(clip, maps, cameras, moves, _FUSE[config.quality]))
+
+    provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric)
+    scene = Scene(splats.to(config.device), cameras, clip.sound, provenance)
+    yield Finished("lift", scene, sum(log.seconds.values()))
+    return scene
+
+
+class _Log:
+    """Wraps stages in Started and Finished, and keeps what provenance wants to know."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.warnings: list[str] = []
+
+    def stage(self, name: str, work: Steps[T]) -> Steps[T]:
+        yield Started(name)
+        start = time.perf_counter()
+        while True:
+            try:
+                event = next(work)
+            except StopIteration as end:
+                self.seconds[name] = round(time.perf_counter() - start, 3)
+                yield Finished(name, end.value, self.seconds[name])
+                return end.value
+            if isinstance(event, Warned):
+                self.warnings.append(event.message)
+            yield event
+
+
+def _at_size(clip: Clip, size: int | None) -> Clip:
+    """The clip with its longer side at most ``size``, by area averaging."""
+    h, w = clip.hw
+    if size is None or max(h, w) <= size:
+        return clip
+    if size < 16:
+        raise InputError(f"Config.size is {size}; a working picture needs at least 16 pixels.")
+    hw = tuple(max(2, 2 * round(x * size / max(h, w) / 2)) for x in (h, w))
+    small = [F.interpolate(f.permute(2, 0, 1)[None].float(), hw, mode="area")[0].permute(1, 2, 0) for f in clip.frames]
+    return clip.replace(frames=torch.stack([(s + 0.5).to(torch.uint8) for s in small]))
+
+
+def _camera_backend(config: Config) -> camera.Backend:
+    """The backend that the configuration names, or one that hands over the cameras that were given."""
+    if config.camera == "file" and config.camera_file is None:
+        raise InputError("Config.camera is 'file' but Config.camera_file is not set; name the file to read.")
+    if isinstance(config.camera, str) and config.camera != "file":
+        return camera.load(config.camera)
+
+    def given(clip: Clip, motion: Motion) -> Steps[Cameras]:
+        cameras = config.camera
+        if isinstance(cameras, str):
+            assert config.camera_file is not None  # Checked above.
+            cameras = formats.read_cameras(config.camera_file, hw=clip.hw, time_s=clip.time_s)
+        _fits("cameras", len(cameras), clip)
+        yield from ()
+        return cameras.resized(clip.hw).replace(time_s=clip.time_s)
+
+    return given
+
+
+def _depth_backend(config: Config) -> depth.Backend:
+    """The same for depth."""
+    if config.depth == "file" and config.depth_file is None:
+        raise InputError("Config.depth is 'file' but Config.depth_file is not set; name the file to read.")
+    if isinstance(config.depth, str) and config.depth != "file":
+        return depth.load(config.depth)
+
+    def given(clip: Clip, cameras: Cameras, motion: Motion) -> Steps[DepthMaps]:
+        maps = config.depth
+        if isinstance(maps, str):
+            assert config.depth_file is not None  # Checked above.
+            maps = formats.read_depth(config.depth_file, cameras.K, clip.hw)
+        _fits("depth maps", len(maps), clip)
+        yield from ()
+        return maps
+
+    return given
+
+
+def _fits(what: str, count: int, clip: Clip) -> None:
+    if count != len(clip):
+        raise InputError(f"{count} {what} were given for clip '{clip.name}', which has {len(clip)} frames.")
+
+
+def _one_scale(config: Config, cameras: Cameras, maps: DepthMaps, moves: Motion) -> tuple[Cameras, DepthMaps]:
+    """Bring cameras and depth to one unit: the given one, or else the median depth of the first frame."""
+    own_cameras = isinstance(config.camera, str) and config.camera != "file"
+    own_depth = isinstance(config.depth, str) and config.depth != "file"
+    if own_cameras and not own_depth:
+        return camera.rescale(cameras, maps, moves), maps
+    if own_cameras and not maps.metric:
+        first = maps.depth_m[0][(maps.confidence[0] > 0) & torch.isfinite(maps.depth_m[0])]
+        unit = 1 / float(first.median()) if len(first) else 1.0
+        return cameras.scaled(unit), maps.scaled(unit)
+    return cameras, maps
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    """The configuration as JSON values; given cameras and depth are only named."""
+    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    return {k: v if v is None or isinstance(v, (str, int)) else _said(v) for k, v in values.items()}
+
+
+def _said(value: object) -> str:
+    return str(value) if isinstance(value, Path) else "given"
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("fourd", "torch", "numpy", "opencv-python-headless")}

@@ -1,0 +1,121 @@
+"""Scene: the one object that users hold. It renders, saves and opens itself by handing on to the stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fourd import media, render
+from fourd.errors import InputError
+from fourd.formats import glb, ply, transforms
+from fourd.geometry import paths
+from fourd.types import Cameras, Frames, Provenance, Sound, Splats
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A 4D scene: splats that live in time, the cameras that filmed them, and the sound."""
+
+    splats: Splats
+    cameras: Cameras
+    """The source cameras, one for each frame of the clip."""
+    sound: Sound | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @staticmethod
+    def open(path: str | Path) -> Scene:
+        """Read a scene that ``save`` wrote.
+
+        Raises:
+            FormatError: If the file is broken or is not a fourd scene.
+        """
+        return Scene(*glb.read(Path(path)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the scene to a ``.glb`` file, whole or not at all.
+
+        Raises:
+            InputError: If the path has another suffix.
+            OutputError: If the file cannot be written.
+        """
+        if Path(path).suffix.lower() != ".glb":
+            raise InputError(f"A scene is saved as .glb, not as '{Path(path).name}'; export writes other formats.")
+        glb.write(Path(path), splats=self.splats, cameras=self.cameras, sound=self.sound, provenance=self.provenance)
+
+    def export(self, path: str | Path, *, time_s: float | None = None) -> None:
+        """Write what another program reads: ``.ply`` (one moment) or ``.json`` (the source cameras).
+
+        Args:
+            path: Where to; the suffix chooses the format.
+            time_s: The moment of a ``.ply``; the middle of the clip by default.
+        """
+        suffix = Path(path).suffix.lower()
+        if suffix == ".glb":
+            self.save(path)
+        elif suffix == ".ply":
+            ply.write(Path(path), self.splats, self.middle_s if time_s is None else time_s)
+        elif suffix == ".json":
+            transforms.write(Path(path), self.cameras)
+        else:
+            raise InputError(f"Cannot export to '{Path(path).name}'. Known are .glb, .ply and .json.")
+
+    @property
+    def middle_s(self) -> float:
+        """The moment half way through the clip."""
+        return float(self.cameras.time_s[0] + self.cameras.time_s[-1]) / 2
+
+    def focus_m(self) -> float:
+        """Distance from the middle camera to what it looks at: the median depth in the middle of its picture."""
+        middle = len(self.cameras) // 2
+        frames = self.render(self.cameras[middle : middle + 1])
+        h, w = self.cameras.hw
+        centre = (slice(None), slice(h // 4, h - h // 4), slice(w // 4, w - w // 4))
+        seen = frames.depth_m[centre][frames.alpha[centre] > 0.5]
+        return float(seen.median()) if len(seen) else 1.0
+
+    def path(self, name: str, **options: Any) -> Cameras:
+        """Cameras that move through the scene; see ``fourd.geometry.paths.make``.
+
+        Example:
+            ``scene.render(scene.path("orbit", degrees=30))``
+        """
+        return paths.make(name, self.cameras, **{"focus_m": self.focus_m(), **options})
+
+    def render(self, cameras: Cameras) -> Frames:
+        """Render the scene as each of ``cameras`` sees it, at that camera's own moment."""
+        return render.render(self.splats, cameras)
+
+    def write_video(self, path: str | Path, cameras: Cameras, *, fps: float | None = None) -> None:
+        """Render to a video file, picture by picture, so that memory does not grow with its length.
+
+        The source's sound goes along where the scene's time runs as fast as the video's.
+
+        Args:
+            path: An ``.mp4``; written whole or not at all.
+            cameras: One for each frame of the video.
+            fps: Frame rate of the video; that of the source by default.
+        """
+        fps = fps or self.fps
+        pictures = (_u8(frames.rgb[0]) for frames in render.stream(self.splats, cameras))
+        media.write_video(path, pictures, fps=fps, sound=self._heard(cameras, fps))
+
+    @property
+    def fps(self) -> float:
+        """Frame rate of the source, as the median time between its frames says."""
+        times = self.cameras.time_s
+        return 1 / float(times.diff().median()) if len(times) > 1 else 24.0
+
+    def _heard(self, cameras: Cameras, fps: float) -> Sound | None:
+        """The sound on the clock of a video through ``cameras``, or none where time runs otherwise."""
+        steps = cameras.time_s.diff()
+        if self.sound is None or len(steps) == 0 or float((steps * fps - 1).abs().max()) > 0.02:
+            return None
+        return self.sound.replace(start_s=self.sound.start_s - float(cameras.time_s[0]))
+
+
+def _u8(rgb: Tensor) -> Tensor:
+    return (rgb.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu()

@@ -15,6 +15,8 @@ Where a view has no depth of its own, what source pixels fall into is all that c
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -28,66 +30,76 @@ TOLERANCE = 0.025
 """Relative difference of depths that still are the same: half a pixel on a surface seen at a slant."""
 
 
-def _world(cameras: Cameras, depth: DepthMaps, i: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Points of map ``i`` in the world (directions where it sees the sky), and masks of known and of sky."""
+@dataclass(frozen=True)
+class _Lifted:
+    """Pixels as points in the world, flat."""
+
+    points: Tensor
+    """[n, 3]; directions where ``sky``."""
+    known: Tensor
+    sky: Tensor
+    moves: Tensor
+
+
+def _lift(cameras: Cameras, depth: DepthMaps, moving: Tensor | None, i: int) -> _Lifted:
     known, sky = depth.confidence[i] > 0, torch.isinf(depth.depth_m[i])
-    pose = cameras.world_from_cam[i].double()
-    rays = pinhole.rays(depth.K[i].double(), depth.hw)
-    near = rays * torch.where(known & ~sky, depth.depth_m[i], 1.0).double()[..., None]
+    pose = cameras.world_from_cam[i]
+    rays = pinhole.rays(depth.K[i], depth.hw)
+    near = rays * torch.where(known & ~sky, depth.depth_m[i], 1.0)[..., None]
     points = torch.where(sky[..., None], rays @ pose[:3, :3].mT, pinhole.transform(pose, near))
-    return points, known, sky
+    moves = torch.zeros_like(known) if moving is None else moving[i]
+    return _Lifted(*(x.flatten(0, 1) for x in (points, known, sky, moves)))
 
 
 def _fall(points: Tensor, sky: Tensor, cameras: Cameras, i: int) -> tuple[Tensor, Tensor, Tensor]:
     """Flat index of the pixel of camera ``i`` that each point [n, 3] falls into, if it does, and its depth."""
-    pose = cameras.world_from_cam[i].double()
+    pose = cameras.world_from_cam[i]
     seen = torch.where(sky[:, None], points, points - pose[:3, 3]) @ pose[:3, :3]
-    pixels, z = pinhole.project(seen, cameras.K[i].double())
+    pixels, z = pinhole.project(seen, cameras.K[i])
+    x, y = pixels.unbind(1)
     h, w = cameras.hw
-    inside = (z > 0) & (pixels >= 0).all(-1) & (pixels[:, 0] < w) & (pixels[:, 1] < h)
-    column, row = pixels.nan_to_num(0).clamp(0, max(h, w)).long().unbind(-1)
-    return (row.clamp(max=h - 1) * w + column.clamp(max=w - 1)), inside, z
+    inside = (z > 0) & (x >= 0) & (y >= 0) & (x < w) & (y < h)
+    return y.clamp(0, h - 1).long() * w + x.clamp(0, w - 1).long(), inside, z
 
 
 def _looked_up(view: View, k: int, truth: Truth, depth: DepthMaps, own: DepthMaps) -> Tensor:
     """Co-visible pixels of the view's picture ``k``, by its own depth."""
-    points, known, sky = (x.flatten(0, 1) for x in _world(view.cameras, own, k))
-    moves = torch.zeros_like(known) if view.moving is None else view.moving[k].flatten()
+    here = _lift(view.cameras, own, view.moving, k)
     same = int(view.source_index[k])
-    found = torch.zeros_like(known)
-    for i in _nearest_first(same if same >= 0 else view.cameras.time_s[k], truth):
-        left = (known & ~found & (~moves | (i == same))).nonzero()[:, 0]
-        index, inside, z = _fall(points[left], sky[left], truth.cameras, i)
-        there = depth.depth_m[i].flatten()[index].double()
-        close = torch.where(sky[left], there.isinf(), (there - z).abs() <= TOLERANCE * z)
-        moves_there = torch.zeros_like(inside) if truth.moving is None else truth.moving[i].flatten()[index]
-        trusted = depth.confidence[i].flatten()[index] > 0
-        found[left] = inside & close & trusted & (moves_there == moves[left])
+    found = torch.zeros_like(here.known)
+    for i in _nearest_first(view, k, truth):
+        left = (here.known & ~found & (~here.moves | (i == same))).nonzero()[:, 0]
+        index, inside, z = _fall(here.points[left], here.sky[left], truth.cameras, i)
+        found[left] = inside & _agrees(depth, truth.moving, i, index, z, here.sky[left], here.moves[left])
     return found.view(own.hw)
 
 
-def _nearest_first(moment: int | Tensor, truth: Truth) -> list[int]:
+def _agrees(
+    depth: DepthMaps, moving: Tensor | None, i: int, index: Tensor, z: Tensor, sky: Tensor, moves: Tensor
+) -> Tensor:
+    """Whether map ``i`` holds at ``index`` the depth ``z`` (or the sky), of a thing that moves as we do."""
+    there = depth.depth_m[i].flatten()[index]
+    same_kind = ~moves if moving is None else moving[i].flatten()[index] == moves
+    close = torch.where(sky, there.isinf(), (there - z).abs() <= TOLERANCE * z)
+    return close & same_kind & (depth.confidence[i].flatten()[index] > 0)
+
+
+def _nearest_first(view: View, k: int, truth: Truth) -> list[int]:
     """The source's frames, the nearest in time first: most pixels are found there, and need no other."""
-    at = truth.cameras.time_s[moment] if isinstance(moment, int) else moment
-    return [int(i) for i in (truth.cameras.time_s - at).abs().argsort(stable=True)]
+    return [int(i) for i in (truth.cameras.time_s - view.cameras.time_s[k]).abs().argsort(stable=True)]
 
 
-def _carried(view: View, k: int, truth: Truth, depth: DepthMaps) -> Tensor:
+def _carried(view: View, k: int, source: list[_Lifted]) -> Tensor:
     """Pixels of the view's picture ``k`` into which some source pixel falls."""
     h, w = view.cameras.hw
     found = torch.zeros(h * w, dtype=torch.bool)
     same = int(view.source_index[k])
-    moves_here = torch.zeros(h * w, dtype=torch.bool) if view.moving is None else view.moving[k].flatten()
-    for i in range(len(truth.cameras)):
-        points, usable, sky = (x.flatten(0, 1) for x in _world(truth.cameras, depth, i))
-        moves = torch.zeros_like(usable) if truth.moving is None else truth.moving[i].flatten()
-        usable &= ~moves | (i == same)
-        points, sky, moves = points[usable], sky[usable], moves[usable]
-        index, fits, z = _fall(points, sky, view.cameras, k)
+    for i, there in enumerate(source):
+        usable = there.known & (~there.moves | (i == same))
+        index, fits, z = _fall(there.points, there.sky, view.cameras, k)
+        fits &= usable
         if view.depth is not None:
-            here = view.depth.depth_m[k].flatten()[index].double()
-            fits &= torch.where(sky, here.isinf(), (here - z).abs() <= TOLERANCE * z)
-            fits &= (view.depth.confidence[k].flatten()[index] > 0) & (moves_here[index] == moves)
+            fits &= _agrees(view.depth, view.moving, k, index, z, there.sky, there.moves)
         found[index[fits]] = True
     return found.view(h, w)
 
@@ -99,10 +111,10 @@ def sampled(view: View, truth: Truth) -> Bool[Tensor, "t h w"] | None:
     Returns:
         None if the truth holds no depth for the source.
     """
-    depth = truth.depth
-    if depth is None:
+    if truth.depth is None:
         return None
-    return torch.stack([_carried(view, k, truth, depth) for k in range(len(view))])
+    source = [_lift(truth.cameras, truth.depth, truth.moving, i) for i in range(len(truth.cameras))]
+    return torch.stack([_carried(view, k, source) for k in range(len(view))])
 
 
 @checked

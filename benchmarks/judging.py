@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from benchmarks import align, errors, metrics, sheets
@@ -15,6 +18,7 @@ from benchmarks.covisible import covisible, sampled
 from benchmarks.rows import Attempt
 from benchmarks.truth import Truth, View
 from fourd.errors import InputError
+from fourd.types import Frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,18 @@ class Parts:
         return parts
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread: small maps gain nothing from more, and on a busy machine lose much."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def parts(truth: Truth) -> dict[str, Parts]:
     """For each view what is co-visible; made once a scene, since rows do not change it."""
     return {view.name: Parts(covisible(view, truth), sampled(view, truth)) for view in truth.views}
@@ -70,6 +86,12 @@ def _view(view: View, masks: Parts, attempt: Attempt, found: align.Similarity) -
     start = time.perf_counter()
     frames = attempt.render(found.cameras(view.cameras)).to("cpu")
     seconds = (time.perf_counter() - start) / len(view)
+    with one_thread():
+        figures, strip = _compared(view, masks, frames)
+    return {"pictures": len(view), "render_s": seconds, **figures}, strip
+
+
+def _compared(view: View, masks: Parts, frames: Frames) -> tuple[dict[str, dict[str, float]], np.ndarray]:
     judged: dict[str, list[dict[str, float]]] = {}
     for k in range(len(view)):
         true, ours, hole = view.frames[k].float() / 255, frames.rgb[k].float().clamp(0, 1), frames.hole[k]
@@ -82,8 +104,7 @@ def _view(view: View, masks: Parts, attempt: Attempt, found: align.Similarity) -
     k = len(view) // 2
     mask = None if masks.covisible is None else masks.covisible[k]
     strip = sheets.strip(view.name, view.frames[k].float() / 255, frames.rgb[k].float().clamp(0, 1), mask)
-    figures: dict[str, Any] = {name: _mean(values) for name, values in judged.items()}
-    return {"pictures": len(view), "render_s": seconds, **figures}, strip
+    return {name: _mean(values) for name, values in judged.items()}, strip
 
 
 def judge(truth: Truth, masks: dict[str, Parts], attempt: Attempt) -> tuple[dict[str, Any], list[np.ndarray]]:

@@ -6,10 +6,17 @@
 >>> scene.save("walk.glb")                                     # doctest: +SKIP
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fourd.errors import FourdError
-from fourd.pipeline import Config, lift, steps
-from fourd.scene import Scene
-from fourd.types import Cameras, Clip, DepthMaps, Motion, Sound, Splats
+
+if TYPE_CHECKING:
+    from fourd.pipeline import Config, lift, steps
+    from fourd.scene import Scene
+    from fourd.types import Cameras, Clip, DepthMaps, Motion, Sound, Splats
 
 __version__ = "0.1.0"
 
@@ -27,3 +34,19 @@ __all__ = [
     "lift",
     "steps",
 ]
+
+# A name is fetched when it is first used (PEP 562), so that `fourd --help` need not wait for torch.
+_HOMES = dict.fromkeys(("Cameras", "Clip", "DepthMaps", "Motion", "Sound", "Splats"), "fourd.types")
+_HOMES |= {"Config": "fourd.pipeline", "lift": "fourd.pipeline", "steps": "fourd.pipeline", "Scene": "fourd.scene"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fourd' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

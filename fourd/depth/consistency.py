@@ -58,3 +58,43 @@ def agree(
         mean += np.where(fits, here * trust, 0)
         mass += np.where(fits, trust, 0)
     return count, mean / mass, looked
+
+
+def lend(
+    rig: Rig,
+    i: int,
+    others: list[int],
+    rho: dict[int, Float32[Array, "h w"]],
+    sure: dict[int, Float32[Array, "h w"]],
+    slack: float,
+) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"]]:
+    """Carry what neighbours are sure of over to frame i, nearer things before farther ones.
+
+    Args:
+        rig: Cameras at the working size.
+        i: The frame.
+        others: Its neighbours.
+        rho: Inverse depths of the neighbours.
+        sure: How sure each is; above 0.5 it is carried.
+        slack: Absolute difference that agrees.
+
+    Returns:
+        Inverse depth, and how many neighbours agree on it; 0 where none has anything to give.
+    """
+    h, w = rig.hw
+    held, votes = np.zeros(h * w, np.float32), np.zeros(h * w, np.float32)
+    grid = homogeneous(rig.hw)
+    for j in others:
+        turn, shift = rig.warp(j, i)
+        sent = sure[j] > 0.5
+        p = grid[sent] @ turn.T + rho[j][sent][:, None] * shift
+        z = p[:, 2]
+        x, y = (np.floor(p[:, k] / np.maximum(z, 1e-3)).astype(np.int64) for k in (0, 1))
+        inside = (z > 1e-3) & (x >= 0) & (x < w) & (y >= 0) & (y < h)
+        landed = np.zeros(h * w, np.float32)
+        np.maximum.at(landed, y[inside] * w + x[inside], (rho[j][sent][inside] / z[inside]).astype(np.float32))
+        fits = (landed > 0) & (np.abs(landed - held) < _TOLERANCE * held + slack)
+        nearer = (landed > held) & ~fits
+        held = np.where(fits, (held * votes + landed) / (votes + 1), np.where(nearer, landed, held))
+        votes = np.where(nearer, 1, votes + fits)
+    return held.reshape(h, w).astype(np.float32), votes.reshape(h, w).astype(np.float32)

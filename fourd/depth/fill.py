@@ -5,17 +5,23 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray as Array
 
 from fourd.depth.common import edges, lab
 from fourd.native import sweep
 
-_REACH = 1000.0
-"""Strength of the smoothing: values reach some thirty pixels over a surface of one colour, and further if alone."""
-_COLOUR = 6.0
-_PRIOR = 1e-4
-"""Weight of the prior against a sure pixel: it speaks only where nothing else reaches."""
+_FAR, _FAR_COLOUR = 3000.0, 6.0
+"""First pass: reaches far over the picture and leaks a little through its edges."""
+_NEAR, _NEAR_COLOUR = 100.0, 3.0
+"""Second pass: some ten pixels, and no leaks. The numbers are the strength of the smoothing and the difference in
+colour (Lab) that makes an edge."""
+_FAINT = 1e-4
+"""Weight of the prior against a sure pixel in the first pass."""
+_COARSE = 0.02
+"""Weight of the first pass against a sure pixel in the second."""
+_TORN = 1.06
+"""Ratio of inverse depths between neighbours that makes a depth edge."""
 
 
 def complete(
@@ -26,6 +32,8 @@ def complete(
 ) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"]]:
     """Give pixels without weight the inverse depth of what they look connected with.
 
+    What is spread is the ratio to the prior, so that a floor goes on rising where nothing on it was measured.
+
     Args:
         rho: Inverse depths; meaningless where ``weight`` is 0.
         weight: How sure each is, 0 to 1.
@@ -35,11 +43,32 @@ def complete(
     Returns:
         Inverse depths without holes, and how much sure weight reached each pixel, 0 to 1.
     """
-    across, down = (torch.from_numpy(e) for e in edges(lab(picture), _COLOUR))
-    maps = torch.from_numpy(np.stack([rho * weight + _PRIOR * prior, weight + _PRIOR, weight]).astype(np.float32))
-    total, mass, reached = sweep.smooth_along_edges(maps, across, down, _REACH).numpy()
-    filled = total / np.maximum(mass, 1e-12)
-    return (weight * rho + (1 - weight) * filled).astype(np.float32), np.clip(reached, 0, 1)
+    colour = lab(picture)
+    ratio = rho / prior
+    coarse, _ = _spread(ratio, weight, np.ones_like(ratio), _FAINT, colour, _FAR, _FAR_COLOUR)
+    fine, reached = _spread(ratio, weight, coarse, _COARSE, colour, _NEAR, _NEAR_COLOUR)
+    return (weight * rho + (1 - weight) * fine * prior).astype(np.float32), reached
+
+
+def _spread(
+    values: Float32[Array, "h w"],
+    weight: Float32[Array, "h w"],
+    otherwise: Float32[Array, "h w"],
+    faint: float,
+    colour: Float32[Array, "h w 3"],
+    strength: float,
+    width: float,
+) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"]]:
+    across, down = (torch.from_numpy(e) for e in edges(colour, width))
+    maps = np.stack([values * weight + faint * otherwise, weight + faint, weight]).astype(np.float32)
+    total, mass, reached = sweep.smooth_along_edges(torch.from_numpy(maps), across, down, strength).numpy()
+    return total / np.maximum(mass, 1e-12), np.clip(reached, 0, 1)
+
+
+def torn(rho: Float32[Array, "h w"]) -> Bool[Array, "h w"]:
+    """Pixels beside a depth edge."""
+    block = np.ones((3, 3), np.uint8)
+    return cv2.dilate(rho, block) > _TORN * cv2.erode(rho, block)
 
 
 def enlarge(
@@ -49,27 +78,26 @@ def enlarge(
 
     At an edge a blend would be a point floating between two surfaces, so each pixel there takes the depth of that
     one of the working pixels around it whose colour is nearest to its own.
+
+    Args:
+        rho: Inverse depths at the working size.
+        small: The frame at the working size.
+        picture: The frame at full size.
     """
     h, w = picture.shape[:2]
-    if rho.shape == (h, w):
-        return rho
     hs, ws = rho.shape
-    smooth = cv2.resize(rho, (w, h), interpolation=cv2.INTER_LINEAR)
-    low = cv2.erode(rho, np.ones((3, 3), np.uint8))
-    high = cv2.dilate(rho, np.ones((3, 3), np.uint8))
-    torn = cv2.resize((high > 1.06 * low).astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST) > 0
-    torn = cv2.dilate(torn.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    ys, xs = np.nonzero(torn)
+    large = cv2.resize(rho, (w, h), interpolation=cv2.INTER_LINEAR)
+    edge = cv2.resize(torn(rho).astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST)
+    ys, xs = np.nonzero(cv2.dilate(edge, np.ones((3, 3), np.uint8)))
     own, colour = lab(picture)[ys, xs], lab(small)
-    cy, cx = (ys + 0.5) * hs / h - 0.5, (xs + 0.5) * ws / w - 0.5
-    y0, x0 = np.round(cy).astype(int), np.round(cx).astype(int)
-    best, chosen = np.full(len(ys), np.inf, np.float32), smooth[ys, xs]
+    cy, cx = ((ys + 0.5) * hs / h).astype(np.float32), ((xs + 0.5) * ws / w).astype(np.float32)
+    best, chosen = np.full(len(ys), np.inf, np.float32), large[ys, xs]
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            y, x = np.clip(y0 + dy, 0, hs - 1), np.clip(x0 + dx, 0, ws - 1)
-            far = np.hypot(y - cy, x - cx)
-            cost = np.linalg.norm(colour[y, x] - own, axis=1) + 6 * far**2
+            y, x = np.clip(cy.astype(np.int64) + dy, 0, hs - 1), np.clip(cx.astype(np.int64) + dx, 0, ws - 1)
+            away = (y + 0.5 - cy) ** 2 + (x + 0.5 - cx) ** 2
+            cost = np.sqrt(((colour[y, x] - own) ** 2).sum(1)) + 6 * away
             better = cost < best
             best, chosen = np.where(better, cost, best), np.where(better, rho[y, x], chosen)
-    smooth[ys, xs] = chosen
-    return smooth
+    large[ys, xs] = chosen
+    return large

@@ -18,6 +18,8 @@ _STEP = 7
 """Penalty for a step of one plane between neighbours, of a cost of 255."""
 _JUMP = 41
 """Penalty for a jump, where the picture has no edge."""
+_ISLAND = 30
+"""Pixels of the largest island that is not believed."""
 _COLOUR = 10.0
 """Distance in Lab that makes an edge."""
 
@@ -83,4 +85,24 @@ def match(
         torch.from_numpy(((e + 0.15) * _JUMP).round().astype(np.int16)) for e in edges(lab(picture), _COLOUR)
     )
     plane, lead, residual = (x.numpy() for x in sweep.semi_global(cost, across, down, _STEP))
+    # What is pressed against an end of the range is outside of it; only infinity is an end of its own right.
+    outside = plane > len(rho) - 2
+    if rho[0] > 0:
+        outside |= plane < 1
+    lead[outside | ~solid(plane, plane >= 0)] = 0
     return Match(np.interp(plane, np.arange(len(rho)), rho).astype(np.float32), lead, residual)
+
+
+def solid(plane: Float32[Array, "h w"], known: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
+    """Which known pixels are no islands.
+
+    A few pixels that lie at another depth than all around them, or alone among unknown ones, are mismatches far more
+    often than things.
+
+    Args:
+        plane: Inverse depths, counted in planes.
+        known: Which of them mean something.
+    """
+    steps = np.where(known, np.clip(plane * 16, 0, 32000), -1).astype(np.int16)
+    cv2.filterSpeckles(steps, -1, _ISLAND, 32)
+    return steps >= 0

@@ -10,7 +10,7 @@ from fourd.depth.common import Rig
 
 TARGETS_PX = (5.0, 10.0)
 """Wanted shifts, in pixels of the working map, on either side in time."""
-_LEAST_PX = 1.5
+_LEAST_PX = 2.0
 """Below this a frame tells too little."""
 _OVERLAP = 0.6
 """Share of the picture that must be seen in the other frame."""
@@ -51,7 +51,7 @@ def choose(rig: Rig, rho: float, i: int) -> list[int]:
 
     Returns:
         Frame numbers: for each target shift the frame nearest to it, before and after frame i; where one side has
-        none, both from the other side. Empty if the camera does not travel near frame i.
+        none, from the other side. Empty if the camera does not travel near frame i.
     """
     sides = []
     for way in (-1, 1):
@@ -61,9 +61,11 @@ def choose(rig: Rig, rho: float, i: int) -> list[int]:
         sides.append([(float(shift_px[k]), others[k]) for k in usable])
     chosen: list[int] = []
     for side, other in (sides, sides[::-1]):
-        wanted = TARGETS_PX if other else tuple(x * f for x in TARGETS_PX for f in (0.75, 1.25))
+        reach = max((shift for shift, _ in other), default=0.0)
+        # Where the other side does not reach far enough, at the ends of the clip, this side stands in.
+        wanted = [*TARGETS_PX, *(1.45 * t for t in TARGETS_PX if reach < 0.5 * t)]
         for target in wanted:
-            left = [(abs(np.log(s / target)), j) for s, j in side if j not in chosen]
-            if left:
+            left = [(abs(np.log(shift / target)), j) for shift, j in side if j not in chosen]
+            if left and min(left)[0] < np.log(2):
                 chosen.append(min(left)[1])
     return sorted(chosen)

@@ -1,19 +1,25 @@
 """Depth from the camera's travel: plane sweep, agreement between frames, completion along edges.
 
-motion, cameras ─> triangulate ─> range of depths, and whether there is any travel
-                        │ (none: the prior)
-pictures ─> features ─> match each frame with its neighbours ─> do the frames agree? ─> complete ─> enlarge
-                        (plane sweep, semi-global matching)        (fuse)
+    motion, cameras ─> triangulate ─> range of depths, and whether there is any travel
+                            │ (none: the prior)
+    pictures ─> match each frame with its neighbours ─> do the frames agree? ─> complete ─> movers, sky ─> enlarge
+                (plane sweep, semi-global matching)       (fuse, lend)
+
+Confidence: about 1 where three views or more agree, 0.6 where only neighbours knew, 0.15 to 0.45 where it was
+completed, less the farther from what was measured, 0.25 on what moves.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32, Float64, UInt8
 from numpy import ndarray as Array
 
-from fourd.depth import consistency, fill, matching, neighbours, prior, triangulate
+from fourd.depth import consistency, fill, matching, movers, neighbours, prior, sky, triangulate
 from fourd.depth.common import STAGE, Rig, check, moving_mask, shrink
 from fourd.events import Progress, Steps, Warned
 from fourd.types import Cameras, Clip, DepthMaps, Motion
@@ -22,10 +28,14 @@ _LARGEST = 320
 """Longer side of the working map at most, in pixels."""
 _SMALLEST = 192
 """And at least, if the picture is that large."""
+_PARTNERS = 7
+"""Frames that a frame is compared with at most."""
+_HELD = 64
+"""Frames whose features are kept at a time."""
 
 
 def working_hw(hw: tuple[int, int]) -> tuple[int, int]:
-    """Half the size of the picture, within limits: matching costs its cube, and noise averages out."""
+    """Half the size of the picture, within limits: half costs an eighth, and its noise averages out."""
     longer = max(hw)
     scale = min(1.0, min(max(longer / 2, _SMALLEST), _LARGEST) / longer)
     return max(round(hw[0] * scale), 1), max(round(hw[1] * scale), 1)
@@ -39,10 +49,18 @@ class Parallax:
         check(clip, cameras, motion)
         hw = working_hw(clip.hw)
         evidence = triangulate.gather(Rig.of(cameras, hw), motion)
-        if not evidence.travels():
-            yield Warned(STAGE, "The camera hardly travels, so depth cannot be measured: a plain prior stands in.")
-            return (yield from prior.Prior()(clip, cameras, motion))
-        return (yield from _sweep(clip, cameras, motion, evidence))
+        if evidence.travels():
+            low, high, middle = evidence.span()
+            # Inside, the middle of the scene is at depth 1, so that no threshold depends on the unit.
+            rig = Rig.of(cameras, hw, scale=middle)
+            near = [neighbours.choose(rig, 1.0, i) for i in range(len(clip))]
+            if any(near):
+                work = _Work(clip, motion, rig, near, low / middle, high / middle)
+                yield from work.match()
+                work.fuse()
+                return (yield from work.finish(cameras, middle))
+        yield Warned(STAGE, "The camera hardly travels, so depth cannot be measured: a plain prior stands in.")
+        return (yield from prior.Prior()(clip, cameras, motion))
 
 
 def load() -> Parallax:
@@ -50,55 +68,121 @@ def load() -> Parallax:
     return Parallax()
 
 
-def _sweep(clip: Clip, cameras: Cameras, motion: Motion, evidence: triangulate.Evidence) -> Steps[DepthMaps]:
-    low, high, middle = evidence.span()
-    # Inside, the middle of the scene is at depth 1, so that no threshold depends on the unit.
-    hw = working_hw(clip.hw)
-    rig = Rig.of(cameras, hw, scale=middle)
-    low, high = low / middle, high / middle
-    total = 2 * len(clip)
+@dataclass(eq=False)
+class _Work:
+    """One clip on its way. Maps are inverse depths at the working size, about 1 in the middle of the scene."""
 
-    near = [neighbours.choose(rig, 1.0, i) for i in range(len(clip))]
-    longest = [max(neighbours.shifts(rig, 1.0, i, js)[0]) for i, js in enumerate(near) if js]
-    if not longest:
-        yield Warned(STAGE, "No two frames see the same things from far enough apart: a plain prior stands in.")
-        return (yield from prior.Prior()(clip, cameras, motion))
-    planes = matching.planes(low, high, float(np.median(longest)))
-    slack = 0.5 * (planes[1] - planes[0])
+    clip: Clip
+    motion: Motion
+    rig: Rig
+    near: list[list[int]]
+    """With which frames each frame is matched."""
+    low: float
+    high: float
+    rho: dict[int, Float32[Array, "h w"]] = field(default_factory=dict)
+    sure: dict[int, Float32[Array, "h w"]] = field(default_factory=dict)
 
-    moving = [moving_mask(motion, i, hw, 0.3) for i in range(len(clip))]
-    small: dict[int, Array] = {}
-    seen: dict[int, Float32[Array, "h w 4"]] = {}
-    rho: dict[int, Float32[Array, "h w"]] = {}
-    weight: dict[int, Float32[Array, "h w"]] = {}
-    for i, others in enumerate(near):
-        for j in [i, *others]:
-            if j not in seen:
-                small[j] = shrink(clip.frames[j].cpu().numpy(), hw)
-                seen[j] = matching.features(small[j], moving[j])
-        if others:
-            found = matching.match(rig, i, others, planes, seen, small[i])
-            rho[i] = found.rho
-            weight[i] = (~moving[i] * np.clip(found.lead / 0.03, 0.02, 1) * (found.residual < 0.4)).astype(np.float32)
-        else:
-            rho[i] = np.ones(hw, np.float32)
-            weight[i] = np.zeros(hw, np.float32)
-        yield Progress(STAGE, i + 1, total)
+    def __post_init__(self) -> None:
+        self.moving: list[Bool[Array, "h w"]] = [
+            moving_mask(self.motion, i, self.rig.hw, 0.3) for i in range(len(self.clip))
+        ]
+        longest = [neighbours.shifts(self.rig, 1.0, i, js)[0].max() for i, js in enumerate(self.near) if js]
+        self.planes: Float64[Array, " d"] = matching.planes(self.low, self.high, float(np.median(longest)))
+        self.step = float(self.planes[1] - self.planes[0])
 
-    depth_m, confidence = torch.empty((len(clip), *clip.hw)), torch.empty((len(clip), *clip.hw))
-    scale = None
-    for i, others in enumerate(near):
-        count, fused, _ = consistency.agree(rig, i, others, rho, weight, slack)
-        sure = (np.clip((count - 0.5) / 1.5, 0, 1) * (weight[i] > 0) * np.clip(weight[i] * 4, 0, 1)).astype(np.float32)
-        guess = prior.surface(rig, i)
-        if scale is None and (sure > 0.5).any():
-            scale = float(np.median((fused / guess)[sure > 0.5]))
-        guess = guess * (scale or 1.0)
-        whole, reached = fill.complete(fused, sure, guess, small[i])
-        picture = clip.frames[i].cpu().numpy()
-        large = fill.enlarge(whole, small[i], picture)
-        trust = np.maximum(sure, 0.15 + 0.35 * np.clip(reached, 0, 1))
-        depth_m[i] = torch.from_numpy(1 / (np.maximum(large, 0.25 * slack) * middle))
-        confidence[i] = torch.from_numpy(fill.enlarge(trust, small[i], picture)).clamp(0.05, 1)
-        yield Progress(STAGE, len(clip) + i + 1, total)
-    return DepthMaps(depth_m=depth_m, confidence=confidence, K=cameras.K)
+    def full(self, i: int) -> UInt8[Array, "h2 w2 3"]:
+        """Frame i."""
+        return self.clip.frames[i].cpu().numpy()
+
+    def small(self, i: int) -> UInt8[Array, "h w 3"]:
+        """Frame i at the working size."""
+        return shrink(self.full(i), self.rig.hw)
+
+    def match(self) -> Steps[None]:
+        """Match every frame with its neighbours."""
+        seen: dict[int, Float32[Array, "h w 4"]] = {}
+        for i, others in enumerate(self.near):
+            for j in [i, *others]:
+                if j not in seen:
+                    seen[j] = matching.features(self.small(j), self.moving[j])
+            if others:
+                found = matching.match(self.rig, i, others, self.planes, seen, self.small(i))
+                clear = np.clip((found.lead - 0.03) / 0.07, 0, 1) * (found.residual < 0.4) * ~self.moving[i]
+                self.rho[i], self.sure[i] = found.rho, clear.astype(np.float32)
+            else:
+                self.rho[i], self.sure[i] = np.ones(self.rig.hw, np.float32), np.zeros(self.rig.hw, np.float32)
+            for j in sorted(seen, key=lambda j: abs(j - i))[_HELD:]:
+                del seen[j]
+            yield Progress(STAGE, i + 1, 2 * len(self.clip))
+
+    def fuse(self) -> None:
+        """Keep what neighbouring frames agree on, and let those who know lend to those who do not."""
+        partners = _partners(self.near)
+        slack = 0.5 * self.step
+        fused, known = {}, {}
+        for i, others in enumerate(partners):
+            count, fused[i], _ = consistency.agree(self.rig, i, others, self.rho, self.sure, slack)
+            agreed = np.clip((count - 0.5) / 1.5, 0, 1) * np.clip(self.sure[i] * 2, 0, 1)
+            known[i] = (agreed * matching.solid(fused[i] / self.step, agreed > 0)).astype(np.float32)
+        for i, others in enumerate(partners):
+            lent, votes = consistency.lend(self.rig, i, others, fused, known, slack)
+            take = (known[i] < 0.5) & (votes >= 2)
+            self.rho[i] = np.where(take, lent, fused[i])
+            self.sure[i] = np.where(take, 0.6, known[i]).astype(np.float32)
+
+    def finish(self, cameras: Cameras, middle: float) -> Steps[DepthMaps]:
+        """Complete every frame, place what moves, find the sky, and bring all to full size."""
+        total = 2 * len(self.clip)
+        farthest, scale = self._still_world()
+        whole, reached = {}, {}
+        regions = []
+        for i in range(len(self.clip)):
+            guess = prior.surface(self.rig, i) * scale
+            filled, reached[i] = fill.complete(self.rho[i], self.sure[i], guess, self.small(i))
+            whole[i] = np.maximum(filled, farthest)
+            regions.append(movers.find(moving_mask(self.motion, i, self.rig.hw), whole[i]))
+            yield Progress(STAGE, len(self.clip) + i, total)
+        regions = movers.steady(regions, self.motion)
+
+        size = (len(self.clip), *self.clip.hw)
+        depth_m, confidence = torch.empty(size), torch.empty(size)
+        for i in range(len(self.clip)):
+            picture, small = self.full(i), self.small(i)
+            rho, laid = movers.paint(
+                fill.enlarge(whole[i], small, picture), moving_mask(self.motion, i, self.clip.hw), regions[i]
+            )
+            trust = _enlarged(np.maximum(self.sure[i], 0.15 + 0.3 * reached[i]), self.clip.hw)
+            trust[laid] = movers.CONFIDENCE
+            depth = 1 / (rho * middle)
+            if self.low == 0:
+                heaven = sky.find(small, self.rho[i], self.sure[i], max(2 * self.step, 1.5 * farthest))
+                open_ = _enlarged(heaven.astype(np.float32), self.clip.hw) > 0.5
+                open_ &= ~laid
+                depth[open_], trust[open_] = np.inf, sky.CONFIDENCE
+            depth_m[i], confidence[i] = torch.from_numpy(depth), torch.from_numpy(trust)
+        yield Progress(STAGE, total, total)
+        return DepthMaps(depth_m=depth_m, confidence=confidence, K=cameras.K)
+
+    def _still_world(self) -> tuple[float, float]:
+        """The least inverse depth that is believed, and the scale of the prior, over the whole clip."""
+        told = [self.rho[i][self.sure[i] > 0.5] for i in self.rho]
+        ratio = [(self.rho[i] / prior.surface(self.rig, i))[self.sure[i] > 0.5] for i in self.rho]
+        every = np.concatenate(told)
+        if len(every) == 0:
+            return max(self.low, self.step), 1.0
+        # Shadows that travel with the camera look infinitely far; a few of them must not pull the fill away.
+        return max(0.8 * float(np.quantile(every, 0.01)), 0.5 * self.step), float(np.median(np.concatenate(ratio)))
+
+
+def _enlarged(values: Float32[Array, "h w"], hw: tuple[int, int]) -> Float32[Array, "h2 w2"]:
+    return cv2.resize(values, (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def _partners(near: list[list[int]]) -> list[list[int]]:
+    """With whom each frame compares its depth: those it was matched with, and those that were matched with it."""
+    partners = [set(js) for js in near]
+    for i, js in enumerate(near):
+        for j in js:
+            if len(partners[j]) < _PARTNERS and near[j]:
+                partners[j].add(i)
+    return [sorted(js) for js in partners]

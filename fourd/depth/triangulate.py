@@ -52,7 +52,7 @@ class Evidence:
         # Far points tell nothing by themselves, but together they say that the range reaches far.
         sure = self.pixels_per_rho * middle > 8 * _NOISE_PX
         low, high = np.quantile(self.rho[sure] if sure.sum() > 30 else told, [0.02, 0.985])
-        low = 0.0 if low < 0.25 * middle else 0.8 * low
+        low = 0.0 if low < 0.4 * middle else 0.8 * low
         return low, 1.3 * max(high, middle), middle
 
 

@@ -1,0 +1,138 @@
+"""The depth of what moves on its own: a thing stands on what is under it.
+
+Two views of a moving thing do not triangulate, so its depth is read off the still world around it: it is in front of
+everything that it hides, and where its lower border meets the ground it is as far as that ground. Each connected
+moving region becomes one upright sheet at that depth. A thing in the air is placed too far, on what is seen below it;
+the confidence says how little this is worth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Int32
+from numpy import ndarray as Array
+
+from fourd.types import Motion
+
+CONFIDENCE = 0.25
+_SMALLEST = 1 / 500
+"""Share of the picture below which a region is a flaw of the mask and belongs to its surroundings."""
+_FOOT = 0.2
+"""Share of a region's columns, the lowest ones, that are taken for its feet."""
+_MEMORY = 0.75
+"""How much of the depth a frame before or after keeps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """The moving regions of one frame."""
+
+    label: Int32[Array, "h w"]
+    """0 for what is still, else the number of the region, from 1."""
+    rho: Float32[Array, " n"]
+    """Inverse depth of each region."""
+
+
+def find(moving: Bool[Array, "h w"], still: Float32[Array, "h w"]) -> Regions:
+    """Split what moves into regions, and place each on what is under it.
+
+    Args:
+        moving: Which pixels move on their own.
+        still: Inverse depth of the still world, also behind what moves.
+    """
+    h = len(moving)
+    count, label, stats, _ = cv2.connectedComponentsWithStats(moving.astype(np.uint8), connectivity=8)
+    kept = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] >= max(_SMALLEST * moving.size, 4)]
+    names = np.zeros(count, np.int32)
+    names[kept] = np.arange(1, len(kept) + 1)
+    rho = []
+    for k in kept:
+        inside = label == k
+        columns = np.nonzero(inside.any(0))[0]
+        bottom = h - 1 - inside[::-1, columns].argmax(0)
+        feet = bottom >= np.quantile(bottom, 1 - _FOOT)
+        ground = still[np.minimum(bottom[feet] + 2, h - 1), columns[feet]]
+        rho.append(max(float(np.median(ground)), float(np.quantile(still[inside], 0.9))))
+    return Regions(names[label], np.array(rho, np.float32))
+
+
+def steady(regions: list[Regions], motion: Motion) -> list[Regions]:
+    """Follow regions from frame to frame and smooth their inverse depth over time, so that nothing jumps.
+
+    A region is the same as that of the frame before onto which most of its pixels flow. Depths (their logarithms)
+    are averaged with weights that fall off by the frame, both ways.
+    """
+    back = [_links(regions[i], regions[i - 1], motion, i, -1) if i else np.zeros(0, int) for i in range(len(regions))]
+    last = len(regions) - 1
+    ahead = [
+        _links(regions[i], regions[i + 1], motion, i, 1) if i < last else np.zeros(0, int) for i in range(last + 1)
+    ]
+    logs = [np.log(r.rho.astype(np.float64)) for r in regions]
+    earlier = _carry(logs, back, range(len(regions)), -1)
+    later = _carry(logs, ahead, range(last, -1, -1), 1)
+    result = []
+    for i, r in enumerate(regions):
+        # Each pass holds the frame's own value once; together they would count it twice.
+        total = earlier[i][0] + later[i][0] - logs[i]
+        mass = earlier[i][1] + later[i][1] - 1
+        result.append(Regions(r.label, np.exp(total / mass).astype(np.float32)))
+    return result
+
+
+def _links(here: Regions, there: Regions, motion: Motion, i: int, way: int) -> Array:
+    """For each region the number (from 1) of the region of the next frame in that direction; 0 for none."""
+    if len(here.rho) == 0 or len(there.rho) == 0:
+        return np.zeros(len(here.rho), int)
+    h, w = here.label.shape
+    flow = (motion.flow_forward if way > 0 else motion.flow_backward)[i].cpu().numpy().astype(np.float32)
+    scale = np.array([w / flow.shape[1], h / flow.shape[0]], np.float32)
+    flow = cv2.resize(flow, (w, h), interpolation=cv2.INTER_LINEAR) * scale
+    y, x = np.nonzero(here.label)
+    xs = np.clip((x + flow[y, x, 0]).round().astype(int), 0, w - 1)
+    ys = np.clip((y + flow[y, x, 1]).round().astype(int), 0, h - 1)
+    votes = np.zeros((len(here.rho), len(there.rho) + 1))
+    np.add.at(votes, (here.label[y, x] - 1, there.label[ys, xs]), 1)
+    return np.where(votes[:, 1:].max(1) > 0.25 * votes.sum(1), votes[:, 1:].argmax(1) + 1, 0)
+
+
+def _carry(logs: list[Array], links: list[Array], order: range, step: int) -> list[tuple[Array, Array]]:
+    """Sums of the values along the links, fading, and of their weights."""
+    sums: list[tuple[Array, Array]] = [(np.zeros(0), np.zeros(0))] * len(logs)
+    for i in order:
+        total, mass = logs[i].copy(), np.ones(len(logs[i]))
+        for k, link in enumerate(links[i]):
+            if link:
+                before, weight = sums[i + step]
+                total[k] += _MEMORY * before[link - 1]
+                mass[k] += _MEMORY * weight[link - 1]
+        sums[i] = total, mass
+    return sums
+
+
+def paint(
+    rho: Float32[Array, "h w"], moving: Bool[Array, "h w"], regions: Regions
+) -> tuple[Float32[Array, "h w"], Bool[Array, "h w"]]:
+    """Lay the moving regions over the still world, at full size.
+
+    Args:
+        rho: Inverse depth of the still world at full size.
+        moving: Which pixels move, at full size: the border of what is laid over.
+        regions: The regions, at any size.
+
+    Returns:
+        Inverse depth with the regions, and where they are.
+    """
+    if len(regions.rho) == 0:
+        return rho, np.zeros_like(moving)
+    h, w = moving.shape
+    # Borders at full size run a little outside of the small regions: let these grow to meet them.
+    grown = cv2.dilate(regions.label.astype(np.int16), np.ones((5, 5), np.uint8))
+    label = np.where(regions.label > 0, regions.label, grown).astype(np.int16)
+    label = cv2.resize(label, (w, h), interpolation=cv2.INTER_NEAREST)
+    laid = moving & (label > 0)
+    out = rho.copy()
+    out[laid] = regions.rho[label[laid] - 1]
+    return out, laid

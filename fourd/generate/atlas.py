@@ -16,7 +16,7 @@ _BORDER = 2  # Texels around every level, copied from its far side, so that bili
 class Atlas:
     """Textures and their smaller copies (a mip pyramid each), packed into strips."""
 
-    def __init__(self, pictures: Sequence[UInt8[np.ndarray, "n n 3"]]) -> None:
+    def __init__(self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> None:
         """Pack the pictures.
 
         Raises:

@@ -28,7 +28,7 @@ class Mesh:
 
     vertices_m: Float32[np.ndarray, "v 3"]
     faces: Int[np.ndarray, "f 3"]
-    uv: Float32[np.ndarray, "f 3 2"]
+    uv: Float32[np.ndarray, "_ 3 2"]
     """Texture coordinates of the three corners of each face; the texture repeats every 1."""
     crease_deg: float = 40.0
     """Neighbouring faces that meet at a larger angle are shaded with an edge between them."""

@@ -131,7 +131,7 @@ def _sample(
     sky = np.flatnonzero(hits.face < 0)
     if len(sky):
         towards = shading.unit(directions[sky])
-        sun = None if stage.sun is None else shading.unit(np.asarray(stage.sun.towards, np.float32))
+        sun = None if stage.sun is None else shading.heading(stage.sun.towards)
         radiance[sky] = shading.background(stage.sky, sun, _clouds(), towards) * np.float32(stage.exposure)
     pixel = np.flatnonzero(hits.face >= 0)
     if len(pixel) == 0:

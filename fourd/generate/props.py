@@ -71,7 +71,7 @@ class Prop:
 def _affine(prop: Prop, pose: np.ndarray, time_s: float) -> np.ndarray:
     if pose.shape != (4, 4) or not np.isfinite(pose).all() or abs(np.linalg.det(pose[:3, :3])) < 1e-12:
         raise InputError(
-            f"Prop '{prop.name}' has no usable pose at {time_s:g} s: {np.array2string(pose, precision=3)}."
+            f"Prop '{prop.name}' has no usable pose at {time_s:g} s: {pose.round(3).tolist()}."
             " It must be an invertible matrix [4, 4], world_from_prop."
         )
     return pose

@@ -76,7 +76,7 @@ def visibility(moment: Moment, at: Points, dither: Float32[np.ndarray, "2 n"], r
     turn = np.exp(2j * np.pi * dither[1]).astype(np.complex64)
     disc = [np.sqrt((k + dither[0]) / rays) * (turn * np.complex64(np.exp(1j * _GOLDEN * k))) for k in range(rays)]
     if stage.sun is not None:
-        sun = _unit3(stage.sun.towards)
+        sun = heading(stage.sun.towards)
         lit = np.flatnonzero(dot(at.normal, sun) > 0)
         spread = np.float32(np.tan(np.radians(stage.sun.radius_deg)))
         across, along = (spread * axis for axis in _frame(sun))
@@ -110,7 +110,7 @@ def _share(
 ) -> Float32[np.ndarray, " n"]:
     """The share of each point's rays that nothing blocks; one item of ``ways`` is a ray of every point."""
     blocked = [moment.blocked(start, way, far) for way, far in zip(ways, reach, strict=False)]
-    return 1 - np.mean(blocked, axis=0, dtype=np.float32)
+    return 1 - np.asarray(np.mean(blocked, axis=0), np.float32)
 
 
 def filtered(
@@ -154,7 +154,7 @@ def light(
     grazing = (1 - np.clip(dot(at.normal, at.view), 0, 1)) ** 5
     thrown = open_sky * (seen[:, 1] * at.gloss * (0.04 + 0.5 * grazing))[:, None]
     if stage.sun is not None:
-        sun = _unit3(stage.sun.towards)
+        sun = heading(stage.sun.towards)
         rgb = _f32(stage.sun.rgb)
         falling = falling + (np.maximum(dot(at.normal, sun), 0) * seen[:, 0])[:, None] * rgb
         thrown = thrown + (_highlight(at, sun) * seen[:, 0])[:, None] * rgb
@@ -230,7 +230,8 @@ def _f32(values: Sequence[float]) -> np.ndarray:
     return np.asarray(values, np.float32)
 
 
-def _unit3(direction: tuple[float, float, float]) -> np.ndarray:
+def heading(direction: tuple[float, float, float]) -> Float32[np.ndarray, " 3"]:
+    """A direction of length one."""
     vector = np.asarray(direction, np.float64)
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 

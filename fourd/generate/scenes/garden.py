@@ -16,7 +16,7 @@ def garden(rng: np.random.Generator, film: Film) -> Scene:
     paint = textures.plain((0.93, 0.92, 0.88), rng)
     brick = textures.bricks([(0.64, 0.36, 0.28), (0.72, 0.46, 0.36), (0.55, 0.3, 0.24)], (0.8, 0.77, 0.7), rng, 16, 5)
     roof = textures.bricks([(0.42, 0.22, 0.18), (0.5, 0.27, 0.2), (0.38, 0.2, 0.18)], (0.2, 0.12, 0.1), rng, 16, 10)
-    lawn = textures.grass((0.16, 0.3, 0.07), (0.48, 0.6, 0.22), rng)
+    lawn = textures.grass((0.24, 0.4, 0.1), (0.58, 0.7, 0.3), rng)
     gravel = textures.scattered(
         (0.62, 0.57, 0.5), [(0.75, 0.71, 0.64), (0.5, 0.46, 0.42), (0.66, 0.55, 0.45)], rng, 900
     )
@@ -108,7 +108,7 @@ def garden(rng: np.random.Generator, film: Film) -> Scene:
     stage = Stage(
         props,
         sun=Sun(towards=(float(rng.uniform(0.3, 0.8)), 0.85, 0.55)),
-        sky=Sky(clouds=float(rng.uniform(0.45, 0.7)), haze_m=130.0, reach_m=1.5),
+        sky=Sky(clouds=float(rng.uniform(0.45, 0.7)), haze_m=350.0, reach_m=1.5),
     )
     focus = (0.1, 0.75, -2.8)
     times = rigs.times(film.frames, film.fps)

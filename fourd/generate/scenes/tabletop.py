@@ -27,7 +27,7 @@ def tabletop(rng: np.random.Generator, film: Film) -> Scene:
             meshes.lathe(
                 np.array([[0, 0], [0.045, 0], [0.05, 0.005], [0.05, 0.11], [0.045, 0.11], [0.043, 0.02], [0, 0.015]])
             ).tiled(3, 1),
-            textures.tiles([(0.9, 0.9, 0.86)], (0.88, 0.86, 0.8), rng, 2, motif=(0.7, 0.25, 0.2), size=256),
+            textures.clouded((0.2, 0.42, 0.5), (0.55, 0.72, 0.7), rng, 1.5),
             motions.facing((0.32, 0, 0.12)),
             gloss=0.6,
             shininess=80,
@@ -81,7 +81,7 @@ def tabletop(rng: np.random.Generator, film: Film) -> Scene:
     ]
     stage = Stage(
         props,
-        sun=Sun(towards=(0.9, 0.8, 0.7), rgb=(0.8, 0.7, 0.52), radius_deg=2.0),
+        sun=Sun(towards=(0.9, 0.8, 0.7), rgb=(1.0, 0.88, 0.66), radius_deg=2.0),
         sky=Sky(light=(0.34, 0.37, 0.42), bounce=(0.2, 0.17, 0.15), reach_m=0.4),
         lamp=Lamp((-0.8, 1.2, 0.8), (0.15, 0, 0), (0, 0.1, 0.12), rgb=(5.0, 4.2, 3.2)),
     )

@@ -16,7 +16,7 @@ _CLAY = [(0.78, 0.47, 0.34), (0.83, 0.55, 0.41), (0.72, 0.41, 0.3), (0.86, 0.62,
 
 def terrace(rng: np.random.Generator, film: Film) -> Scene:
     """A walled terrace with plants, a bench and a flag; a ball bounces in and knocks over a row of dominoes."""
-    hit_s, speed = 1.08, 0.85
+    hit_s, speed = 1.08, 0.65
     ball_z = _FIRST[2]
     start_x = _FIRST[0] - 0.025 - _BALL_M - speed * hit_s
     ball = motions.Bounce(
@@ -32,12 +32,12 @@ def terrace(rng: np.random.Generator, film: Film) -> Scene:
     props = [*_walls(rng), *_furniture(rng), *_moving(rng, ball, row)]
     stage = Stage(
         props,
-        sun=Sun(towards=(-0.55, 0.85, 0.62), rgb=(1.02, 0.92, 0.74), radius_deg=1.0),
-        sky=Sky(light=(0.36, 0.42, 0.52), bounce=(0.24, 0.2, 0.16), clouds=0.62, reach_m=1.1, haze_m=160.0),
+        sun=Sun(towards=(0.62, 0.85, 0.5), rgb=(1.2, 1.06, 0.84), radius_deg=1.0),
+        sky=Sky(light=(0.36, 0.42, 0.52), bounce=(0.24, 0.2, 0.16), clouds=0.62, reach_m=1.1, haze_m=700.0),
     )
-    focus = (0.05, 0.42, 0.1)
+    focus = (0.05, 0.5, 0.1)
     times = rigs.times(film.frames, film.fps)
-    cameras = rigs.arc(focus, (0.25, 1.3, 3.05), 20.0, times, film.hw, 56.0, rise_m=0.12)
+    cameras = rigs.arc(focus, (0.25, 1.34, 3.1), 20.0, times, film.hw, 56.0, rise_m=0.12)
     return Scene("terrace", stage, cameras, focus, _sound(ball, row, film.frames / film.fps))
 
 
@@ -108,7 +108,7 @@ def _furniture(rng: np.random.Generator) -> list[Prop]:
             meshes.box((1.2, 0.05, 0.04)).moved((0, 0.2, 0)),
         ]
     ).tiled(1.5, 1.5)
-    at = (0.62, 0, -0.98)
+    at = (0.42, 0, -1.08)
     bowl = meshes.lathe(
         np.array([[0, 0], [0.08, 0], [0.16, 0.05], [0.19, 0.11], [0.175, 0.11], [0.14, 0.05], [0, 0.03]])
     )
@@ -122,26 +122,26 @@ def _furniture(rng: np.random.Generator) -> list[Prop]:
             "jug",
             things.jug(0.42, 0.14).tiled(6, 3),
             glazed,
-            motions.facing((0.2, 0.435, -1.0)),
+            motions.facing((0.1, 0.435, -1.06)),
             gloss=0.7,
             shininess=90,
         ),
-        Prop("bowl", bowl.tiled(6, 2), glazed, motions.facing((0.95, 0.435, -0.98)), gloss=0.6),
-        Prop("oranges", oranges, orange, motions.facing((0.95, 0.435, -0.98), 30), gloss=0.4),
+        Prop("bowl", bowl.tiled(6, 2), glazed, motions.facing((0.72, 0.435, -1.08)), gloss=0.6),
+        Prop("oranges", oranges, orange, motions.facing((0.72, 0.435, -1.08), 30), gloss=0.4),
         Prop("mat", mat, textures.stripes(stripes * 2, rng), motions.facing((0.1, 0, 0.42))),
         Prop("left pot", things.pot(0.42, 0.25).tiled(5, 2), glazed, motions.facing((-1.42, 0, -0.95)), gloss=0.5),
         Prop(
             "right pot",
             things.pot(0.36, 0.22).tiled(4, 2),
             textures.clouded((0.62, 0.34, 0.22), (0.8, 0.5, 0.36), rng, 1.3),
-            motions.facing((1.75, 0, -0.35)),
+            motions.facing((1.34, 0, -0.42)),
         ),
     ]
 
 
 def _moving(rng: np.random.Generator, ball: motions.Bounce, row: things.Dominoes) -> list[Prop]:
     """What moves: the ball, the dominoes, plants in the wind, a pinwheel and a flag."""
-    leaf = textures.leaf((0.1, 0.28, 0.08), (0.45, 0.6, 0.22), rng)
+    leaf = textures.leaf((0.2, 0.42, 0.12), (0.55, 0.7, 0.3), rng)
     paints = [(0.82, 0.24, 0.2), (0.93, 0.66, 0.2), (0.2, 0.5, 0.55), (0.3, 0.55, 0.3), (0.25, 0.33, 0.6)]
     white = (0.96, 0.94, 0.88)
     parts = [
@@ -157,7 +157,7 @@ def _moving(rng: np.random.Generator, ball: motions.Bounce, row: things.Dominoes
         ),
         Prop(
             "left plant",
-            things.plant(30, 0.75, rng).moved((0, 0.36, 0)),
+            things.plant(30, 0.7, rng).moved((0, 0.36, 0)),
             leaf,
             motions.facing((-1.42, 0, -0.95)),
             things.swaying(1.0, 0.09),
@@ -167,7 +167,7 @@ def _moving(rng: np.random.Generator, ball: motions.Bounce, row: things.Dominoes
             "right plant",
             things.plant(22, 0.5, rng, 0.07).moved((0, 0.32, 0)),
             leaf,
-            motions.facing((1.75, 0, -0.35)),
+            motions.facing((1.34, 0, -0.42)),
             things.swaying(0.8, 0.07, 1.4),
             gloss=0.25,
         ),
@@ -175,17 +175,17 @@ def _moving(rng: np.random.Generator, ball: motions.Bounce, row: things.Dominoes
             "stick",
             meshes.cylinder(0.012, 0.62, 12),
             textures.plain((0.85, 0.8, 0.7), rng),
-            motions.placed((1.75, 0.3, -0.24)),
+            motions.placed((1.34, 0.3, -0.31)),
         ),
         Prop(
             "pinwheel",
             things.pinwheel(0.19, 6),
             textures.stripes([paints[0], white, paints[1], white, paints[2], white], rng),
-            motions.spinning((1.75, 0.92, -0.2), (0, 0, -1), 0.7),
+            motions.spinning((1.34, 0.9, -0.27), (0, 0, -1), 0.7),
         ),
         Prop(
             "pole",
-            meshes.cylinder(0.018, 1.55, 16),
+            meshes.cylinder(0.018, 1.42, 16),
             textures.plain(white, rng),
             motions.placed((-0.62, 0.0, -1.28)),
             gloss=0.3,
@@ -194,13 +194,15 @@ def _moving(rng: np.random.Generator, ball: motions.Bounce, row: things.Dominoes
             "flag",
             things.flag(0.85, 0.5),
             textures.stripes([paints[4], white, paints[0], white, paints[1]], rng, along_x=True),
-            motions.placed((-0.6, 1.02, -1.28)),
+            motions.placed((-0.6, 0.9, -1.28)),
             things.waving(0.85, 0.5, 0.08),
         ),
     ]
     first = motions.placed(_FIRST)
     for k in range(row.count):
-        paint = textures.planks(*([0.85 * c for c in paints[k % 5]], paints[k % 5]), rng, 2, 128)
+        paint = textures.clouded(
+            [0.86 * c for c in paints[k % 5]], [min(1.0, 1.06 * c) for c in paints[k % 5]], rng, 1.0, 128
+        )
         parts.append(Prop(f"domino {k + 1}", row.mesh, paint, row.pose(k, first), gloss=0.3))
     return parts
 
@@ -216,5 +218,5 @@ def _sound(ball: motions.Bounce, row: things.Dominoes, duration_s: float) -> Sou
     for k, (time, speed) in enumerate(zip(row.knock_s, row.knock_mps, strict=True)):
         if time < duration_s:
             pan = (_FIRST[0] + row.spacing * k) / 1.5
-            blows.append(sound.Impact(time, speed, 620.0 * 2 ** (k * 2 / 12), sound.WOOD, pan, 0.7))
-    return sound.mixed([sound.impacts(blows, duration_s), sound.breeze(duration_s)])
+            blows.append(sound.Impact(time, speed, 620.0 * 2 ** (k * 2 / 12), sound.WOOD, pan, 1.5))
+    return sound.mixed([sound.impacts(blows, duration_s), sound.breeze(duration_s, level=0.005)])

@@ -36,8 +36,11 @@ __all__ = [
 ]
 
 # A name is fetched when it is first used (PEP 562), so that `fourd --help` need not wait for torch.
-_HOMES = dict.fromkeys(("Cameras", "Clip", "DepthMaps", "Motion", "Sound", "Splats"), "fourd.types")
-_HOMES |= {"Config": "fourd.pipeline", "lift": "fourd.pipeline", "steps": "fourd.pipeline", "Scene": "fourd.scene"}
+_HOMES = {
+    **dict.fromkeys(("Cameras", "Clip", "DepthMaps", "Motion", "Sound", "Splats"), "fourd.types"),
+    **dict.fromkeys(("Config", "lift", "steps"), "fourd.pipeline"),
+    "Scene": "fourd.scene",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -115,7 +115,7 @@ def lift(
     terminal.say(
         console,
         f"lifted in {terminal.said(sum(scene.provenance.seconds.values()))}. To look at it:\n"
-        f"  fourd render {_quoted(target)} --path orbit -o {_quoted(target.with_suffix('.mp4'))}",
+        f"  fourd render {_quoted(target)} --path orbit -o {_quoted(target.with_name(f'{target.stem}_orbit.mp4'))}",
     )
 
 
@@ -133,7 +133,7 @@ def _paths(_: str) -> str:
 def render(
     scene: SceneArg,
     /,
-    out: Annotated[Path | None, _optional("PATH", "SCENE's name as .mp4", aliases=["-o"])] = None,
+    out: Annotated[Path | None, _optional("PATH", "SCENE_PATH.mp4 in the current folder", aliases=["-o"])] = None,
     path: Annotated[str, arg(metavar="NAME", help_behavior_hint=_paths)] = "orbit",
     degrees: Annotated[float | None, _optional("DEGREES", "the path's own")] = None,
     amount: Annotated[float | None, _optional("AMOUNT", "the path's own")] = None,
@@ -171,7 +171,8 @@ def render(
     """
     from fourd.view import film
 
-    target = out or Path(f"{scene.stem}.mp4")
+    # Never the scene's own name: the clip may lie there.
+    target = out or Path(f"{scene.stem}_{'keyframes' if keyframes else path}.mp4")
     output.check_target(target, film.KINDS)
     _check_device(device)
     if size is not None and hw is not None:
@@ -182,8 +183,11 @@ def render(
     options |= {"degrees": degrees, "amount": amount, "hw": hw}
     cameras = _cameras(opened, path, keyframes, options, size)
     with terminal.watching(terminal.console()) as watch:
-        film.write(opened, cameras, target, fps=rate, show=show, watch=watch)
-    print(f"{target}: {len(cameras)} frames of {cameras.hw[1]} x {cameras.hw[0]} pixels")
+        made = film.write(opened, cameras, target, fps=rate, show=show, watch=watch)
+    if made == len(cameras):
+        print(f"{target}: {made} frames of {cameras.hw[1]} x {cameras.hw[0]} pixels")
+    else:
+        print(f"{target}: {made} of {len(cameras)} frames")
 
 
 def info(scene: SceneArg, /, json: Annotated[bool, arg(help_behavior_hint="")] = False) -> None:

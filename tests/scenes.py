@@ -1,11 +1,15 @@
-"""A small scene with known contents: a still wall and a ball that crosses before it."""
+"""A small scene with known contents, and a small clip that can be lifted."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import cv2
+import numpy as np
 import torch
 
+from fourd import media
 from fourd.scene import Scene
 from fourd.types import INVENTED, SEEN, SH_C0, Cameras, Provenance, Sound, Splats
 
@@ -53,3 +57,28 @@ def small_scene(*, sound: bool = True, metric: bool = False, travels: bool = Tru
         metric=metric,
     )
     return Scene(splats, Cameras(K, pose, HW, time_s), hum, provenance)
+
+
+def walk_cameras() -> Cameras:
+    """The cameras of the clip of ``write_walk``: the wall is 4 away, and the panel a third of it."""
+    pose = torch.eye(4).repeat(6, 1, 1)
+    pose[:, 0, 3] = torch.arange(6) * 0.05
+    K = torch.tensor([[80.0, 0, 48], [0, 80, 36], [0, 0, 1]]).repeat(6, 1, 1)
+    return Cameras(K, pose, (72, 96), torch.arange(6, dtype=torch.float64) / FPS)
+
+
+def write_walk(path: Path, *, sound: bool = False) -> None:
+    """Six frames of 96 x 72 pixels at 10 a second: a camera passes a wall that has a panel before it."""
+    rng = np.random.default_rng(0)
+
+    def texture(h: int, w: int, cell: int) -> np.ndarray:
+        coarse = rng.integers(40, 216, (h // cell + 2, w // cell + 2, 3)).astype(np.uint8)
+        return cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC)
+
+    wall, panel = texture(72, 120, 8), texture(36, 36, 6)
+    frames = []
+    for i in range(6):
+        picture = wall[:, i : i + 96].copy()
+        picture[20:56, 50 - 3 * i : 86 - 3 * i] = panel  # Three times as near.
+        frames.append(torch.from_numpy(picture))
+    media.write_video(path, frames, fps=10, sound=small_scene().sound if sound else None)

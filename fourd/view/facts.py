@@ -75,7 +75,7 @@ def rows(known: dict[str, Any]) -> list[tuple[str, str]]:
         ("camera", _CAMERA[camera["motion"]]),
         ("  focal length", f"{focal}, which sees {camera['fov_across_deg']:g} x {camera['fov_down_deg']:g} degrees"),
         ("sound", _sound(sound) if sound else "none"),
-        ("unit", "the metre" if known["metric"] else "the median depth of the first frame; the true size is unknown"),
+        ("unit", _unit(known)),
     ]
     if known["seconds"]:
         said.append(("lifted in", ", ".join(f"{k} {v:.1f} s" for k, v in known["seconds"].items())))
@@ -89,3 +89,11 @@ def rows(known: dict[str, Any]) -> list[tuple[str, str]]:
 def _sound(sound: dict[str, Any]) -> str:
     channels = f"{sound['channels']} channel{'s' if sound['channels'] > 1 else ''}"
     return f"{sound['duration_s']:g} s, {channels} at {sound['rate_hz']} Hz"
+
+
+def _unit(known: dict[str, Any]) -> str:
+    if known["metric"]:
+        return "the metre"
+    if any(known["config"].get(what) in ("file", "given") for what in ("camera", "depth")):
+        return "that of the cameras or depth that were given; the true size is unknown"
+    return "the median depth of the first frame; the true size is unknown"

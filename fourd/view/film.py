@@ -71,7 +71,7 @@ def write(
     fps: float,
     show: Show = "rgb",
     watch: Callable[[Event], None] = lambda event: None,
-) -> None:
+) -> int:
     """Render ``cameras`` to ``path``, whole or not at all; the name chooses what is made.
 
     ``.mp4`` is a video, in which the sound goes along where the scene's time runs as fast as the
@@ -84,6 +84,9 @@ def write(
         fps: Frames a second of a video.
         show: Colours; depth by ``depth_picture``, on one scale for the whole film; or coverage in grey.
         watch: Called after every picture with the progress of the stage "render".
+
+    Returns:
+        How many pictures were made: fewer than there are cameras if it is a contact sheet.
 
     Raises:
         InputError: If the suffix is another.
@@ -101,6 +104,7 @@ def write(
         media.write_picture(path, contact_sheet(cells) if len(cells) > 1 else cells[0][1])
     else:
         _write_folder(path, developed)
+    return len(cameras)
 
 
 def _watched(pictures: Iterator[Tensor], count: int, watch: Callable[[Event], None]) -> Iterator[Tensor]:

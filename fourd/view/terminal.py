@@ -127,6 +127,7 @@ class _Left(TimeRemainingColumn):
 def _lines(console: Console) -> Iterator[Callable[[Event], None]]:
     begun: dict[str, float] = {}
     spoke: dict[str, float] = {}
+    totals: dict[str, int] = {}
     ended: set[str] = set()
 
     def show(event: Event) -> None:
@@ -134,6 +135,9 @@ def _lines(console: Console) -> Iterator[Callable[[Event], None]]:
             say(console, _warning(event))
             return
         now = time.monotonic()
+        if isinstance(event, events.Progress) and totals.setdefault(event.stage, event.total) != event.total:
+            # Another part of the stage, which is counted anew.
+            totals[event.stage], begun[event.stage] = event.total, now
         first = begun.setdefault(event.stage, now)
         if isinstance(event, events.Progress):
             if now - spoke.get(event.stage, first) >= EVERY_S and 0 < event.done < event.total:

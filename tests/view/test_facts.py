@@ -33,6 +33,9 @@ def test_the_cameras_motion_is_named(travels: bool, says: str) -> None:
 def test_people_are_told_what_the_unit_is_and_what_is_missing() -> None:
     metric, relative = (dict(rows(facts(small_scene(metric=m, sound=m)))) for m in (True, False))
     assert metric["unit"] == "the metre" and "true size is unknown" in relative["unit"]
+    given = facts(small_scene())
+    given["config"] = {"camera": "file"}
+    assert dict(rows(given))["unit"].startswith("that of the cameras or depth that were given")
     assert metric["sound"] == "0.8 s, 1 channel at 8000 Hz" and relative["sound"] == "none"
     assert metric["warning"] == "the wall is [flat]"
     assert metric["config"] == "camera=flow, size=640"

@@ -138,5 +138,6 @@ def test_stopping_on_the_way_leaves_nothing(tmp_path: Path, name: str) -> None:
 
 
 def test_other_suffixes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"Cannot render to 'a.gif'. A name in .mp4 makes a video, in .png a contact"):
+    kinds = r"NAME.mp4 \(a video\), NAME.png \(a contact sheet\), NAME \(a folder of pictures\)"
+    with pytest.raises(InputError, match=rf"Cannot write '.*a.gif': its name must be one of {kinds}\."):
         film.write(SCENE, SCENE.cameras, tmp_path / "a.gif", fps=FPS)

@@ -52,6 +52,20 @@ def test_a_log_hears_from_a_long_stage_now_and_then(monkeypatch: pytest.MonkeyPa
     assert text.count(" left") == 1
 
 
+def test_the_time_left_is_that_of_the_part_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def parts() -> Steps[None]:
+        for total in (10, 4):
+            for i in range(1, total + 1):
+                yield events.Progress("fuse", i, total)
+
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
+    out = io.StringIO()
+    terminal.follow(parts(), Console(file=out, width=100))
+    # The second part began with its first report, at 100 s; the third came at 120 s.
+    assert out.getvalue().splitlines()[-1] == "fuse: 3 of 4, about 6.7 s left"
+
+
 def test_a_terminal_gets_a_full_bar_for_each_stage_and_the_warning() -> None:
     result, text = shown(True)
     assert result == "scene"

@@ -17,6 +17,18 @@ STAGE = "depth"
 MOVING = 0.5
 """Probability of moving on its own above which a pixel is taken out of the still world."""
 
+_LARGEST = 320
+"""Longer side of the working map at most, in pixels."""
+_SMALLEST = 192
+"""And at least, if the picture is that large."""
+
+
+def working_hw(hw: tuple[int, int]) -> tuple[int, int]:
+    """Half the size of the picture, within limits: half costs an eighth, and its noise averages out."""
+    longer = max(hw)
+    scale = min(1.0, min(max(longer / 2, _SMALLEST), _LARGEST) / longer)
+    return max(round(hw[0] * scale), 1), max(round(hw[1] * scale), 1)
+
 
 def check(clip: Clip, cameras: Cameras, motion: Motion) -> None:
     """Refuse cameras or motion that are not of this clip.

@@ -44,8 +44,10 @@ def find(moving: Bool[Array, "h w"], still: Float32[Array, "h w"]) -> Regions:
         still: Inverse depth of the still world, also behind what moves.
     """
     h = len(moving)
-    count, label, stats, _ = cv2.connectedComponentsWithStats(moving.astype(np.uint8), connectivity=8)
-    kept = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] >= max(_SMALLEST * moving.size, 4)]
+    count, found = cv2.connectedComponents(moving.astype(np.uint8), connectivity=8)
+    label = np.asarray(found, np.int32)
+    area = np.bincount(label.ravel(), minlength=count)
+    kept = [k for k in range(1, count) if area[k] >= max(_SMALLEST * moving.size, 4)]
     names = np.zeros(count, np.int32)
     names[kept] = np.arange(1, len(kept) + 1)
     rho = []
@@ -131,7 +133,7 @@ def paint(
     # Borders at full size run a little outside of the small regions: let these grow to meet them.
     grown = cv2.dilate(regions.label.astype(np.int16), np.ones((5, 5), np.uint8))
     label = np.where(regions.label > 0, regions.label, grown).astype(np.int16)
-    label = cv2.resize(label, (w, h), interpolation=cv2.INTER_NEAREST)
+    label = np.asarray(cv2.resize(label, (w, h), interpolation=cv2.INTER_NEAREST), np.int32)
     laid = moving & (label > 0)
     out = rho.copy()
     out[laid] = regions.rho[label[laid] - 1]

@@ -20,25 +20,14 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 from numpy import ndarray as Array
 
 from fourd.depth import consistency, fill, matching, movers, neighbours, prior, sky, triangulate
-from fourd.depth.common import STAGE, Rig, check, moving_mask, shrink
+from fourd.depth.common import STAGE, Rig, check, moving_mask, shrink, working_hw
 from fourd.events import Progress, Steps, Warned
 from fourd.types import Cameras, Clip, DepthMaps, Motion
 
-_LARGEST = 320
-"""Longer side of the working map at most, in pixels."""
-_SMALLEST = 192
-"""And at least, if the picture is that large."""
 _PARTNERS = 7
 """Frames that a frame is compared with at most."""
 _HELD = 64
 """Frames whose features are kept at a time."""
-
-
-def working_hw(hw: tuple[int, int]) -> tuple[int, int]:
-    """Half the size of the picture, within limits: half costs an eighth, and its noise averages out."""
-    longer = max(hw)
-    scale = min(1.0, min(max(longer / 2, _SMALLEST), _LARGEST) / longer)
-    return max(round(hw[0] * scale), 1), max(round(hw[1] * scale), 1)
 
 
 class Parallax:
@@ -134,13 +123,17 @@ class _Work:
         """Complete every frame, place what moves, find the sky, and bring all to full size."""
         total = 2 * len(self.clip)
         farthest, scale = self._still_world()
-        whole, reached = {}, {}
         regions = []
         for i in range(len(self.clip)):
             guess = prior.surface(self.rig, i) * scale
-            filled, reached[i] = fill.complete(self.rho[i], self.sure[i], guess, self.small(i))
-            whole[i] = np.maximum(filled, farthest)
-            regions.append(movers.find(moving_mask(self.motion, i, self.rig.hw), whole[i]))
+            filled, reached = fill.complete(self.rho[i], self.sure[i], guess, self.small(i))
+            filled, trust = np.maximum(filled, farthest), np.maximum(self.sure[i], 0.15 + 0.3 * reached)
+            regions.append(movers.find(moving_mask(self.motion, i, self.rig.hw), filled))
+            if self.low == 0:
+                blue, pale = sky.find(self.small(i), self.rho[i], self.sure[i], max(2 * self.step, 1.5 * farthest))
+                filled[blue], trust[blue] = 0, sky.CONFIDENCE
+                filled[pale], trust[pale] = farthest, sky.PALE_CONFIDENCE
+            self.rho[i], self.sure[i] = filled, trust
             yield Progress(STAGE, len(self.clip) + i, total)
         regions = movers.steady(regions, self.motion)
 
@@ -149,16 +142,11 @@ class _Work:
         for i in range(len(self.clip)):
             picture, small = self.full(i), self.small(i)
             rho, laid = movers.paint(
-                fill.enlarge(whole[i], small, picture), moving_mask(self.motion, i, self.clip.hw), regions[i]
+                fill.enlarge(self.rho[i], small, picture), moving_mask(self.motion, i, self.clip.hw), regions[i]
             )
-            trust = _enlarged(np.maximum(self.sure[i], 0.15 + 0.3 * reached[i]), self.clip.hw)
+            trust = cv2.resize(self.sure[i], self.clip.hw[::-1], interpolation=cv2.INTER_LINEAR)
             trust[laid] = movers.CONFIDENCE
-            depth = 1 / (rho * middle)
-            if self.low == 0:
-                heaven = sky.find(small, self.rho[i], self.sure[i], max(2 * self.step, 1.5 * farthest))
-                open_ = _enlarged(heaven.astype(np.float32), self.clip.hw) > 0.5
-                open_ &= ~laid
-                depth[open_], trust[open_] = np.inf, sky.CONFIDENCE
+            depth = np.divide(1 / middle, rho, out=np.full_like(rho, np.inf), where=rho > 0)
             depth_m[i], confidence[i] = torch.from_numpy(depth), torch.from_numpy(trust)
         yield Progress(STAGE, total, total)
         return DepthMaps(depth_m=depth_m, confidence=confidence, K=cameras.K)
@@ -172,10 +160,6 @@ class _Work:
             return max(self.low, self.step), 1.0
         # Shadows that travel with the camera look infinitely far; a few of them must not pull the fill away.
         return max(0.8 * float(np.quantile(every, 0.01)), 0.5 * self.step), float(np.median(np.concatenate(ratio)))
-
-
-def _enlarged(values: Float32[Array, "h w"], hw: tuple[int, int]) -> Float32[Array, "h2 w2"]:
-    return cv2.resize(values, (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR)
 
 
 def _partners(near: list[list[int]]) -> list[list[int]]:

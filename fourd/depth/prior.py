@@ -8,7 +8,7 @@ of a direction that is level with nothing else known, the inverse horizontal dis
 which is what the median picture of rooms, kitchens, streets and parks looks like: a far upper part, and ground that
 rises towards a horizon. s is read off the first camera's picture, and the surface is a cylinder about that camera's
 vertical axis, so that a camera that only turns sees one and the same surface, and a still camera one and the same map.
-Nothing in it looks at the picture; its confidence says so.
+Nothing in it looks at the picture; its confidence says so. What moves stands upright on it (see ``movers``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float32
 from numpy import ndarray as Array
 
-from fourd.depth.common import STAGE, Rig, check
+from fourd.depth import movers
+from fourd.depth.common import STAGE, Rig, check, moving_mask, working_hw
 from fourd.events import Progress, Steps
 from fourd.types import Cameras, Clip, DepthMaps, Motion
 
@@ -44,10 +45,17 @@ class Prior:
         """See ``fourd.depth.Backend``. The unit is about the depth in the middle of the first picture."""
         check(clip, cameras, motion)
         rig = Rig.of(cameras, clip.hw)
+        small = Rig.of(cameras, working_hw(clip.hw))
+        regions = []
+        for i in range(len(clip)):
+            regions.append(movers.find(moving_mask(motion, i, small.hw), surface(small, i)))
+            yield Progress(STAGE, i + 1, 2 * len(clip))
+        regions = movers.steady(regions, motion)
         depth_m = torch.empty((len(clip), *clip.hw))
         for i in range(len(clip)):
-            depth_m[i] = torch.from_numpy(1 / surface(rig, i))
-            yield Progress(STAGE, i + 1, len(clip))
+            rho, _ = movers.paint(surface(rig, i), moving_mask(motion, i, clip.hw), regions[i])
+            depth_m[i] = torch.from_numpy(1 / rho)
+            yield Progress(STAGE, len(clip) + i + 1, 2 * len(clip))
         return DepthMaps(depth_m=depth_m, confidence=torch.full_like(depth_m, CONFIDENCE), K=cameras.K)
 
 

@@ -8,42 +8,56 @@ from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray as Array
 
 CONFIDENCE = 0.5
-_SMALLEST = 1 / 100
+"""Of blue sky, at infinity."""
+PALE_CONFIDENCE = 0.3
+"""Of what may be an overcast sky or a white ceiling, put as far away as anything in the clip."""
+_SMALLEST = 1 / 300
 """Share of the picture that the sky must fill."""
+_FLAT = 4.0
+"""Largest slope of brightness within the sky, in levels a pixel."""
 
 
 def find(
     picture: UInt8[Array, "h w 3"], rho: Float32[Array, "h w"], sure: Float32[Array, "h w"], far: float
-) -> Bool[Array, "h w"]:
-    """Which pixels are sky.
+) -> tuple[Bool[Array, "h w"], Bool[Array, "h w"]]:
+    """Which pixels are sky, and which are pale and may be.
 
-    It is bright, blue or without colour, smooth, touches the upper border, and nothing in it away from its borders
-    (where the depth of trees and roofs spills over) was measured to be near.
+    Sky is bright, blue (or as bright as white gets), smooth, touches the upper border, and nothing textured in it
+    was measured to be near. What was measured without texture is the depth of trees and roofs, spilt over.
 
     Args:
         picture: The frame at the working size.
         rho: Inverse depths.
         sure: How sure each is.
-        far: Inverse depth below which a thing may be sky, for all that was measured.
+        far: Inverse depth above which a thing is too near to be sky.
+
+    Returns:
+        Blue sky, and pale regions.
     """
-    h, w = rho.shape
-    red, blue = picture[..., 0].astype(np.int16), picture[..., 2].astype(np.int16)
-    low, high = picture.min(-1).astype(np.int16), picture.max(-1)
+    red, green, blue = (picture[..., k].astype(np.int16) for k in range(3))
+    low, high = picture.min(-1).astype(np.int16), picture.max(-1).astype(np.int16)
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    slope = cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.25), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.25))
-    bright = (high > 200) & (high - low < 40) | (blue > red + 15) & (blue >= picture[..., 1]) & (high > 110)
-    smooth = (cv2.GaussianBlur(slope, (0, 0), 1) < 4) & bright
+    slope = cv2.magnitude(
+        cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
+    )
+    near = (sure > 0.5) & (rho > far) & (cv2.GaussianBlur(slope, (0, 0), 1) > 0.5)
+    of_blue = _regions((blue > red + 15) & (blue >= green) & (high > 110), slope, near)
+    of_white = _regions((high > 225) & (high - low < 40), slope, near)
+    return of_blue, of_white & ~of_blue
+
+
+def _regions(
+    coloured: Bool[Array, "h w"], slope: Float32[Array, "h w"], near: Bool[Array, "h w"]
+) -> Bool[Array, "h w"]:
+    smooth = coloured & (slope < _FLAT)
     count, label = cv2.connectedComponents(smooth.astype(np.uint8), connectivity=4)
-    sky = np.zeros((h, w), bool)
+    # Away from its borders: there the depth of trees and roofs spills over.
+    inner = cv2.erode(smooth.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=1) > 0
+    found = np.zeros_like(coloured)
     for k in range(1, count):
         region = label == k
-        if not region[0].any() or region.sum() < _SMALLEST * h * w:
-            continue
-        inner = cv2.erode(region.astype(np.uint8), np.ones((9, 9), np.uint8), borderValue=1) > 0
-        near = inner & (sure > 0.5) & (rho > far)
-        if near.sum() <= 0.15 * max(inner.sum(), 1):
-            sky |= region
-    if not sky.any():
-        return sky
-    # The soft rim between sky and roof is still sky's colour: take it in as far as it is bright.
-    return cv2.dilate(sky.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & (bright | sky)
+        large = region.sum() >= _SMALLEST * region.size
+        if large and region[0].any() and (near & inner & region).sum() <= 0.1 * (inner & region).sum():
+            found |= region
+    # The soft rim between sky and roof has the sky's colour still.
+    return cv2.dilate(found.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & coloured

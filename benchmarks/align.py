@@ -29,7 +29,7 @@ class Similarity:
         pose = truth.world_from_cam.double().clone()
         pose[:, :3, :3] = self.R @ pose[:, :3, :3]
         pose[:, :3, 3] = self.scale * pose[:, :3, 3] @ self.R.mT + self.t
-        return truth.replace(world_from_cam=pose)
+        return truth.replace(world_from_cam=pose.float())
 
 
 @checked

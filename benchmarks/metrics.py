@@ -32,10 +32,7 @@ Picture = Float[Tensor, "h w 3"]
 Part = Bool[Tensor, "h w"]
 
 
-def _same_size(truth: Tensor, ours: Tensor, part: Tensor | None) -> None:
-    if truth.shape != ours.shape or (part is not None and part.shape != truth.shape[:2]):
-        sizes = [tuple(x.shape[:2]) for x in (truth, ours, part) if x is not None]
-        raise InputError(f"Pictures and mask to be compared have different sizes: {sizes}.")
+def _usable(ours: Tensor) -> None:
     if not bool(torch.isfinite(ours).all()):
         raise InputError("The picture to be judged holds NaN or infinity; a renderer must never return either.")
 
@@ -56,7 +53,7 @@ def psnr(truth: Picture, ours: Picture, part: Part | None = None) -> float:
         >>> psnr(torch.zeros(4, 4, 3), torch.full((4, 4, 3), 0.1))
         20.0
     """
-    _same_size(truth, ours, part)
+    _usable(ours)
     error = _mean((truth.double() - ours.double()).square().mean(-1), part)
     return math.inf if error == 0 else round(-10 * math.log10(error), 6) if error == error else math.nan
 
@@ -131,7 +128,7 @@ def ssim(truth: Picture, ours: Picture, part: Part | None = None) -> float:
 
     With a mask: the same map, averaged over the pixels of the mask.
     """
-    _same_size(truth, ours, part)
+    _usable(ours)
     level = next(_levels(truth, ours, part, 1))
     return _mean(level.full, level.part)
 
@@ -145,7 +142,7 @@ def ms_ssim(truth: Picture, ours: Picture, part: Part | None = None) -> float:
     over the mask, made smaller with the picture: a pixel stays in it if more than half of it was.
     A mask that is lost on the way to a coarse scale is judged at the scales that still see it.
     """
-    _same_size(truth, ours, part)
+    _usable(ours)
     count = scales((int(truth.shape[0]), int(truth.shape[1])))
     log, used = torch.zeros(3, dtype=torch.float64), 0.0
     for i, level in enumerate(_levels(truth, ours, part, count)):
@@ -163,7 +160,7 @@ def ms_ssim(truth: Picture, ours: Picture, part: Part | None = None) -> float:
 @checked
 def flip_map(truth: Picture, ours: Picture) -> Float[Tensor, "h w"]:
     """The FLIP error of each pixel, 0 to 1, as seen at 67 pixels a degree (Andersson and others, 2020)."""
-    _same_size(truth, ours, None)
+    _usable(ours)
     a, b = (x.clamp(0, 1).float().contiguous().numpy() for x in (truth, ours))
     error, _, _ = evaluate(a, b, "LDR", applyMagma=False, computeMeanError=False)
     return torch.from_numpy(error.reshape(truth.shape[:2]).copy())

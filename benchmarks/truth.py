@@ -104,8 +104,8 @@ def _cameras(K: np.ndarray, c2w: np.ndarray, hw: tuple[int, int], time_s: np.nda
     c2w = np.array(c2w, np.float64)
     u, _, vt = np.linalg.svd(c2w[:, :3, :3])
     c2w[:, :3, :3] = u @ vt
-    focal = torch.from_numpy(np.array(K, np.float64)).expand(len(c2w), 3, 3)
-    return Cameras(focal, torch.from_numpy(c2w), hw, torch.from_numpy(time_s))
+    focal = torch.from_numpy(np.array(K, np.float32)).expand(len(c2w), 3, 3)
+    return Cameras(focal, torch.from_numpy(c2w).float(), hw, torch.from_numpy(time_s))
 
 
 def moments(numbers: np.ndarray, clip_numbers: np.ndarray, clip_time_s: np.ndarray) -> np.ndarray:
@@ -172,7 +172,8 @@ def read(folder: str | Path) -> Truth:
         raise FormatError(f"{folder} is no folder of truth: it must hold source.mp4 (or source.png) and truth.npz.")
     clip = Clip.open(source).replace(name=folder.resolve().name)
     try:
-        with np.load(where, allow_pickle=False) as archive:
+        # Opened here: numpy forgets to close what turns out to be no archive.
+        with where.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             data = {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise FormatError(f"Cannot read {where} as arrays of numbers: {error}") from error

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from fourd.generate.atlas import Atlas
 from fourd.generate.props import Lamp, Sky, Stage
@@ -118,8 +118,13 @@ def filtered(
     position_m: Float32[np.ndarray, "h w 3"],
     normal: Float32[np.ndarray, "h w 3"],
     depth_m: Float32[np.ndarray, "h w"],
-) -> Float32[np.ndarray, "h w 3"]:
-    """Average along rows and then columns over neighbours that lie on the same smooth surface."""
+) -> tuple[Float32[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+    """Average along rows and then columns over neighbours that lie on the same smooth surface.
+
+    Returns:
+        The averages, and where a pixel and its four neighbours all lie on one smooth surface.
+    """
+    even = np.ones(depth_m.shape, bool)
     tolerance = 0.01 * np.where(np.isfinite(depth_m), depth_m, 0)
     for axis in (1, 0):
         total, weight = seen.copy(), np.ones(depth_m.shape, np.float32)
@@ -132,13 +137,16 @@ def filtered(
             a, b = tuple(here), tuple(there)
             off = np.abs(dot(position_m[b] - position_m[a], normal[a]))
             same = (off < tolerance[a]) & (dot(normal[a], normal[b]) > 0.9)
+            if step == 1:
+                even[a] &= same
+                even[b] &= same
             share = share * same.astype(np.float32)
             total[a] += share[..., None] * seen[b]
             total[b] += share[..., None] * seen[a]
             weight[a] += share
             weight[b] += share
         seen = total / weight[..., None]
-    return seen
+    return seen, even
 
 
 def light(
@@ -163,7 +171,7 @@ def light(
         rgb = _f32(stage.lamp.rgb) * (strength * seen[:, 2])[:, None]
         falling = falling + np.maximum(dot(at.normal, towards), 0)[:, None] * rgb
         thrown = thrown + _highlight(at, towards)[:, None] * rgb
-    return falling * np.float32(stage.exposure), thrown * np.float32(stage.exposure)
+    return falling, thrown
 
 
 def _highlight(at: Points, towards: np.ndarray) -> np.ndarray:

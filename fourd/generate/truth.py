@@ -59,13 +59,12 @@ def _flow(
     h, w = cameras.hw
     there = np.flatnonzero(hits.face >= 0)
     other = geometry.at(float(cameras.time_s[j]))
-    cam_from_world = np.linalg.inv(cameras.world_from_cam[j].double().numpy())
     K = cameras.K[j].numpy()
-    # The sky is infinitely far away: only the rotation counts.
-    _, directions = picture.eye_and_rays(cameras, i)
-    point = turned(directions, cam_from_world[:3, :3])
-    point[there] = turned(weigh(other.corners, hits[there]), cam_from_world[:3, :3])
-    point[there] += cam_from_world[:3, 3].astype(np.float32)
+    # The way from the other camera to each point; the sky is so far away that only its direction counts.
+    pose = cameras.world_from_cam[j].numpy()
+    _, way = picture.eye_and_rays(cameras, i)
+    way[there] = weigh(other.corners, hits[there]) - pose[:3, 3]
+    point = turned(way, pose[:3, :3].T)
     z = point[:, 2]
     ahead = z > 1e-6
     x, y = point[:, 0] / np.where(ahead, z, 1), point[:, 1] / np.where(ahead, z, 1)
@@ -77,9 +76,8 @@ def _flow(
     visible = usable & (px >= 0).all(1) & (px[:, 0] <= w) & (px[:, 1] <= h)
     # Look there with the other camera: whatever it meets first must be this very point.
     index = np.flatnonzero(visible)
-    pose = cameras.world_from_cam[j].double().numpy()
-    towards = turned(np.stack([x[index], y[index], np.ones(len(index), np.float32)], 1), pose[:3, :3])
-    eye = np.ascontiguousarray(np.broadcast_to(pose[:3, 3].astype(np.float32), towards.shape))
+    towards = way[index] / z[index, None]
+    eye = np.ascontiguousarray(np.broadcast_to(pose[:3, 3], towards.shape))
     first = other.hits(eye, towards).t
     expected = np.where(hits.face[index] >= 0, z[index], np.inf)
     visible[index] = first >= 0.999 * expected

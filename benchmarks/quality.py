@@ -133,6 +133,7 @@ def judge(job: Job) -> dict[str, Any]:
         except FourdError as error:
             figures["error"] = str(error)
             continue
+        print(f"{known.name}, {rows.TITLES[row]}: {sum(attempt.seconds.values()):.0f} s", flush=True)
         figures |= measured
         figures["sheet"] = f"{known.name}-{row}.png"
         sheets.write_sheet(o.out / figures["sheet"], strips)

@@ -13,6 +13,9 @@ from fourd.camera.pose import settle
 
 _SIGMAS_PX = (10.0, 3.0, 0.8)
 _FEWEST = 8
+_AGREES_PX = 3.0
+_AGREEING = 0.3
+"""Share of its known points that a camera must agree with, or it is lost."""
 
 
 def pose_all(
@@ -36,11 +39,25 @@ def pose_all(
     enough = np.bincount(seen.frame[mask], minlength=seen.frames) >= _FEWEST
     mask &= enough[seen.frame]
     mask &= ~np.isin(seen.frame, keys)
-    if mask.any():
-        part, points, frames = seen.among(mask)
-        settled = settle(part, Model(R[frames], t[frames], model.X[points], model.focal), _SIGMAS_PX, translation)
-        R[frames], t[frames] = settled.R, settled.t
-    return replace(model, R=R, t=t)
+    return settle(seen.pick(mask), replace(model, R=R, t=t), _SIGMAS_PX, translation)
+
+
+def hold_lost(seen: Seen, known: Bool[np.ndarray, " n"], model: Model) -> tuple[Model, list[int]]:
+    """Put the cameras that agree with too few of their points evenly between those that do agree.
+
+    Returns:
+        The model, and the frames that were lost. If almost all are, they stay where they are.
+    """
+    part = seen.pick(known[seen.point])
+    good = np.bincount(part.frame, model.error(part) < _AGREES_PX, minlength=seen.frames)
+    count = np.bincount(part.frame, minlength=seen.frames)
+    found = (good >= _FEWEST) & (good >= _AGREEING * count)
+    lost = np.flatnonzero(~found)
+    keys = np.flatnonzero(found)
+    if len(keys) >= 2 and len(lost):
+        R, t = interpolate(model.R[keys], model.t[keys], keys, seen.frames)
+        model = replace(model, R=R, t=t)
+    return model, lost.tolist()
 
 
 def interpolate(R: np.ndarray, t: np.ndarray, keys: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from fourd.camera.model import Model, Seen, hat, orthonormal, rotation, tangent
+from fourd.camera.model import NEAREST, Model, Seen, orthonormal, rotation, tangent
 
 _TRIES = 8
 _TRACK_CAP = 25.0
@@ -42,33 +42,43 @@ def weights(seen: Seen, model: Model, sigma_px: float) -> Float64[np.ndarray, " 
 
 
 def adjust(seen: Seen, model: Model, task: Task) -> Model:
-    """Improve a model; the first camera stays where it is.
+    """Improve a model. The first observed camera stays where it is, and so does what is not observed.
 
-    The result is never worse than ``model`` under the weights of the last step, and always finite.
+    No step is taken that does not lower the cost, so that the result is always finite.
     """
+    if not len(seen.point):
+        return model
+    part, points, frames = seen.compact()
+    return model.put(points, frames, _adjust(part, model.pick(points, frames), task))
+
+
+def _adjust(seen: Seen, model: Model, task: Task) -> Model:
     damping = 1e-3
     for _ in range(task.iterations):
         w = weights(seen, model, task.sigma_px) / task.sigma_px**2
         before = _cost(seen, model, w)
         system = _System(seen, model, w, task)
+        after = before
         for _ in range(_TRIES):
-            better = system.step(damping)
-            after = _cost(seen, better, w) if better is not None else np.inf
-            if after < before:
+            tried = system.step(damping)
+            after = _cost(seen, tried, w) if tried is not None else np.inf
+            if tried is not None and after < before:
+                model, damping = tried, max(damping / 5, 1e-9)
                 break
             damping = min(damping * 5, 1e6)
-        else:
-            break
-        assert better is not None
-        model, damping = better, max(damping / 5, 1e-9)
-        if before - after < task.tolerance * before:
+        if not before - after > task.tolerance * before:
             break
     return replace(model, R=orthonormal(model.R))
 
 
-def focal_uncertainty(seen: Seen, model: Model, task: Task) -> float:
+def focal_uncertainty(seen: Seen, model: Model, sigma_px: float, translation: bool = True) -> float:
     """Standard deviation of the logarithm of the focal length, if errors were independent."""
-    w = weights(seen, model, task.sigma_px)
+    if not len(seen.point):
+        return np.inf
+    task = Task(sigma_px, 1, translation=translation)
+    seen, points, frames = seen.compact()
+    model = model.pick(points, frames)
+    w = weights(seen, model, sigma_px)
     noise = np.sqrt(_cost(seen, model, w) / max(float(w.sum()), 1e-9) / 2)
     reduced = _System(seen, model, w / max(noise, 1e-3) ** 2, task).reduced(1e-9)[0]
     try:
@@ -83,72 +93,47 @@ def _cost(seen: Seen, model: Model, w: Float64[np.ndarray, " m"]) -> float:
 
 
 class _System:
-    """The normal equations at one model: cameras (turn, shift), then the logarithm of the focal length."""
+    """The normal equations at one model: cameras (turn, shift), then the logarithm of the focal length.
+
+    Values of observations lie along the last axis, so that numpy works through them in long strides.
+    """
 
     def __init__(self, seen: Seen, model: Model, w: Float64[np.ndarray, " m"], task: Task) -> None:
-        self.seen, self.model = seen, model
+        self.model = model
         n, t = seen.points, seen.frames
         self.basis = tangent(model.X)
-        per_camera = 6 if task.translation else 3
-        columns = per_camera * t + 1
+        self.per_camera = 6 if task.translation else 3
+        columns = self.per_camera * t + 1
         self.free = np.ones(columns, bool)
-        self.free[:per_camera] = False  # The first camera holds the world in place.
+        self.free[: self.per_camera] = False  # The first camera holds the world in place.
         self.free[-1] = task.focal
 
-        to_point, to_camera, to_focal, r = self._slopes(w, task)
+        to_point, to_camera, to_focal, r = slopes(seen, model, self.basis, np.sqrt(w))
+        to_camera = to_camera[:, : self.per_camera]
         starts = np.flatnonzero(np.diff(seen.point, prepend=-1))
-        by_frame = np.argsort(seen.frame, kind="stable")
-        frame_starts = np.flatnonzero(np.diff(seen.frame[by_frame], prepend=-1))
-
-        def over_points(values: np.ndarray) -> np.ndarray:
-            return np.add.reduceat(values, starts, axis=0)
-
-        def over_frames(values: np.ndarray) -> np.ndarray:
-            return np.add.reduceat(values[by_frame], frame_starts, axis=0)
-
-        self.V = over_points(_products(to_point, to_point))
-        self.point_pull = over_points(_products(to_point, r))[..., 0]
+        # Products of what has one column, and of what has three: one pass over the observations.
+        tail = np.concatenate([to_focal, r], 1)
+        own = np.add.reduceat(_products(to_point, np.concatenate([to_point, tail], 1)), starts, axis=-1)
+        own = own.transpose(2, 0, 1)
+        self.V, self.point_pull = own[:, :, :3].copy(), own[:, :, 4]
         self.W = np.zeros((n, 3, columns))
-        blocks = np.zeros((n, 3, t, per_camera))
-        blocks[seen.point, :, seen.frame] = _products(to_point, to_camera)
-        self.W[:, :, :-1] = blocks.reshape(n, 3, -1)
-        self.W[:, :, -1] = over_points(_products(to_point, to_focal))[..., 0]
+        blocks = np.zeros((n, t, 3, self.per_camera))
+        blocks[seen.point, seen.frame] = _products(to_point, to_camera).transpose(2, 0, 1)
+        self.W[:, :, :-1] = blocks.transpose(0, 2, 1, 3).reshape(n, 3, -1)
+        self.W[:, :, -1] = own[:, :, 3]
 
+        order = np.argsort(seen.frame, kind="stable")
+        ends = np.cumsum(np.bincount(seen.frame, minlength=t))[:-1]
+        rows = np.concatenate([to_camera, tail], 1)[:, :, order]
+        cameras = np.stack([sum(part @ part.transpose(0, 2, 1)) for part in np.split(rows, ends, axis=2)])
+        cameras = cameras[:, : self.per_camera]
         self.U = np.zeros((columns, columns))
-        own = over_frames(_products(to_camera, to_camera))
-        mixed = over_frames(_products(to_camera, to_focal))[..., 0]
         for k in range(t):
-            here = slice(per_camera * k, per_camera * (k + 1))
-            self.U[here, here] = own[k]
-        self.U[:-1, -1] = self.U[-1, :-1] = mixed.ravel()
+            here = slice(self.per_camera * k, self.per_camera * (k + 1))
+            self.U[here, here] = cameras[k, :, : self.per_camera]
+        self.U[:-1, -1] = self.U[-1, :-1] = cameras[:, :, -2].ravel()
         self.U[-1, -1] = (to_focal**2).sum()
-        self.pull = np.append(over_frames(_products(to_camera, r))[..., 0].ravel(), (to_focal * r).sum())
-        self.per_camera = per_camera
-
-    def _slopes(
-        self, w: Float64[np.ndarray, " m"], task: Task
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Derivatives of the weighted residuals [m, 2, k] by point, camera and focal, and the residuals."""
-        seen, model = self.seen, self.model
-        Y = model.in_camera(seen)
-        front = Y[:, 2] > 1e-6
-        z = np.where(front, Y[:, 2], 1.0)
-        x = Y[:, :2] / z[:, None]
-        root = np.sqrt(w) * front
-        J = np.zeros((len(z), 2, 3))
-        J[:, 0, 0] = J[:, 1, 1] = model.focal / z
-        J[:, :, 2] = -model.focal * x / z[:, None]
-        J *= root[:, None, None]
-        r = (model.focal * x - seen.xy) * root[:, None]
-        X4 = model.X[seen.point, 3]
-        turned = Y - model.t[seen.frame] * X4[:, None]
-        parts = [-J @ hat(turned)]
-        if task.translation:
-            parts.append(J * X4[:, None, None])
-        pose = np.concatenate([model.R, model.t[:, :, None]], 2)
-        to_point = J @ (pose[seen.frame] @ self.basis[seen.point])
-        to_focal = (model.focal * x * root[:, None])[..., None]
-        return to_point, np.concatenate(parts, 2), to_focal, r[..., None]
+        self.pull = np.append(cameras[:, :, -1].ravel(), (to_focal * r).sum())
 
     def reduced(self, damping: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The camera system without the points, its pull, and what is needed to find the points again."""
@@ -187,6 +172,40 @@ class _System:
         )
 
 
-def _products(a: Float64[np.ndarray, "m 2 i"], b: Float64[np.ndarray, "m 2 j"]) -> Float64[np.ndarray, "m i j"]:
+def slopes(
+    seen: Seen, model: Model, basis: Float64[np.ndarray, "n 4 3"], root: Float64[np.ndarray, " m"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Derivatives of the residuals, times ``root``, and the residuals themselves.
+
+    Returns:
+        By the point along ``basis`` [2, 3, m]; by the camera's turn (from the left) and its shift
+        [2, 6, m]; by the logarithm of the focal length [2, 1, m]; residuals [2, 1, m]. All zero
+        where the point is behind the camera.
+    """
+    pose = np.concatenate([model.R, model.t[:, :, None]], 2).reshape(-1, 12).T[:, seen.frame].reshape(3, 4, -1)
+    X = model.X.T[:, seen.point]
+    Y = (pose * X).sum(1)
+    front = Y[2] > NEAREST
+    root = root * front
+    z = np.where(front, Y[2], 1.0)
+    x = Y[:2] / z
+    g = model.focal / z * root
+    by_space = g * (pose[:2] - x[:, None] * pose[2])
+    turning = basis.reshape(-1, 12).T[:, seen.point].reshape(4, 3, -1)
+    to_point = sum(by_space[:, k, None] * turning[k] for k in range(4))
+    # With p the turned point and J a row of the projection's derivative, the turn's row is p x J.
+    p = Y - pose[:, 3] * X[3]
+    gx, gy, gw, zero = g * x[0], g * x[1], g * X[3], np.zeros_like(g)
+    to_camera = np.stack(
+        [
+            np.stack([-p[1] * gx, p[2] * g + p[0] * gx, -p[1] * g, gw, zero, -gw * x[0]]),
+            np.stack([-p[2] * g - p[1] * gy, p[0] * gy, p[0] * g, zero, gw, -gw * x[1]]),
+        ]
+    )
+    to_focal = model.focal * x * root
+    return np.asarray(to_point), to_camera, to_focal[:, None], (to_focal - seen.xy.T * root)[:, None]
+
+
+def _products(a: Float64[np.ndarray, "2 i m"], b: Float64[np.ndarray, "2 j m"]) -> Float64[np.ndarray, "i j m"]:
     """``a^T b`` for every observation."""
-    return a[:, 0, :, None] * b[:, 0, None, :] + a[:, 1, :, None] * b[:, 1, None, :]
+    return a[0][:, None] * b[0] + a[1][:, None] * b[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,9 +12,6 @@ from fourd.camera.bundle import Task, adjust
 from fourd.camera.model import Model, Seen
 from fourd.camera.pose import resect
 from fourd.camera.triangulate import triangulate
-
-START_FOV_DEG = 62.0
-"""Field of view across the longer side from which the focal length is sought: a phone's or a web camera's."""
 
 _GAPS = (1, 2, 3, 5, 8, 12, 17, 24, 35, 50)
 _FEWEST_SHARED = 60
@@ -25,6 +22,8 @@ _DROP_PX, _DROP_SHARE = 1.5, 0.1
 """A track with more than this share of its observations past this error is dropped."""
 _ANNEAL = ((3.0, 12), (1.5, 15), (0.8, 12), (0.4, 25))
 """Error believed, in pixels, and iterations of each of the final adjustments."""
+_ALL_FROM = 2
+"""The first of the final adjustments that works with all points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +77,14 @@ def angles(x: np.ndarray, y: np.ndarray, R: np.ndarray) -> np.ndarray:
 
 
 class Growth:
-    """A model that grows: which frames have a pose, and which points a place."""
+    """A model that grows: which frames have a pose, and which points a place.
 
-    def __init__(self, seen: Seen, focal: float) -> None:
-        self.seen = seen
+    Until the last adjustments it works with the points in ``core`` alone, for speed.
+    """
+
+    def __init__(self, seen: Seen, focal: float, core: np.ndarray) -> None:
+        self.everything, self.core = seen, core
+        self.seen = seen.pick(core[seen.point])
         t, n = seen.frames, seen.points
         self.model = Model(np.tile(np.eye(3), (t, 1, 1)), np.zeros((t, 3)), np.tile([0.0, 0, 1, 0], (n, 1)), focal)
         self.posed = np.zeros(t, bool)
@@ -105,6 +108,8 @@ class Growth:
                 self._adjust(Task(3.0, 4, focal=False))
             yield i, parts
         for k, (sigma, iterations) in enumerate(_ANNEAL):
+            if k == _ALL_FROM:
+                self.seen = self.everything
             self._place(None, max(3 * sigma, _GOOD_PX))
             if k > 0:
                 self._drop()
@@ -140,15 +145,12 @@ class Growth:
         mask = self.posed[self.seen.frame]
         if only is not None:
             mask &= only[self.seen.point]
-        if not mask.any():
-            return
-        part, points, frames = self.seen.among(mask)
-        X, error = triangulate(part, replace(self.model, R=self.model.R[frames], t=self.model.t[frames]))
-        good = (np.bincount(part.point, minlength=part.points) >= 2) & (error < good_px)
+        X, error = triangulate(self.seen.pick(mask), self.model)
+        good = (np.bincount(self.seen.point[mask], minlength=self.seen.points) >= 2) & (error < good_px)
         if only is None:
             self.known[:] = False
-        self.model.X[points[good]] = X[good]
-        self.known[points[good]] = True
+        self.model.X[good] = X[good]
+        self.known |= good
 
     def _drop(self) -> None:
         bad = self.model.error(self.seen) > _DROP_PX
@@ -158,18 +160,9 @@ class Growth:
     def _adjust(self, task: Task) -> None:
         mask = self.posed[self.seen.frame] & self.known[self.seen.point]
         counts = np.bincount(self.seen.point[mask], minlength=self.seen.points)
-        mask &= counts[self.seen.point] >= 2
-        if not mask.any():
-            return
-        part, points, frames = self.seen.among(mask)
-        model = self.model
-        small = Model(model.R[frames], model.t[frames], model.X[points], model.focal)
+        seen = self.seen.pick(mask & (counts[self.seen.point] >= 2))
         # Everything keeps one scale, also what is not adjusted now.
-        unit = small.unit(part)
-        model = model.scaled(1 / unit)
-        small = adjust(part, small.scaled(1 / unit), task)
-        model.R[frames], model.t[frames], model.X[points] = small.R, small.t, small.X
-        self.model = replace(model, focal=small.focal)
+        self.model = adjust(seen, self.model.scaled(1 / self.model.unit(seen)), task)
 
 
 def _outward(a: int, b: int, frames: int) -> list[int]:

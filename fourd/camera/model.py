@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-_NEAREST = 1e-6
+NEAREST = 1e-6
 """Points less than this in front of a camera are taken to be behind it."""
 BEHIND_PX = 50.0
 """The error of an observation whose point is behind its camera."""
@@ -28,11 +28,15 @@ class Seen:
     points: int
     frames: int
 
-    def among(self, mask: Bool[np.ndarray, " m"]) -> tuple[Seen, Int64[np.ndarray, " n"], Int64[np.ndarray, " t"]]:
-        """The observations in ``mask``, numbered anew, and the old numbers of their points and frames."""
-        points, point = np.unique(self.point[mask], return_inverse=True)
-        frames, frame = np.unique(self.frame[mask], return_inverse=True)
-        return Seen(point, frame, self.xy[mask], len(points), len(frames)), points, frames
+    def pick(self, mask: Bool[np.ndarray, " m"]) -> Seen:
+        """The observations in ``mask``; points and frames keep their numbers."""
+        return replace(self, point=self.point[mask], frame=self.frame[mask], xy=self.xy[mask])
+
+    def compact(self) -> tuple[Seen, Int64[np.ndarray, " n"], Int64[np.ndarray, " t"]]:
+        """The same observations of observed points and frames alone, and the old numbers of these."""
+        points, point = np.unique(self.point, return_inverse=True)
+        frames, frame = np.unique(self.frame, return_inverse=True)
+        return Seen(point, frame, self.xy, len(points), len(frames)), points, frames
 
     def per_point(self, values: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " n"]:
         """The sum of a value over the observations of each point."""
@@ -52,13 +56,13 @@ class Model:
 
     def in_camera(self, seen: Seen) -> Float64[np.ndarray, "m 3"]:
         """The point of every observation in the frame of its camera, times its fourth coordinate."""
-        X = self.X[seen.point]
-        return (self.R[seen.frame] @ X[:, :3, None])[..., 0] + self.t[seen.frame] * X[:, 3:]
+        pose = np.concatenate([self.R, self.t[:, :, None]], 2).reshape(-1, 12).T[:, seen.frame].reshape(3, 4, -1)
+        return (pose * self.X.T[:, seen.point]).sum(1).T
 
     def residual(self, seen: Seen) -> Float64[np.ndarray, "m 2"]:
         """Where every point is projected less where it was observed, in pixels."""
         Y = self.in_camera(seen)
-        front = Y[:, 2] > _NEAREST
+        front = Y[:, 2] > NEAREST
         r = self.focal * Y[:, :2] / np.where(front, Y[:, 2], 1.0)[:, None] - seen.xy
         r[~front] = BEHIND_PX
         return r
@@ -66,6 +70,16 @@ class Model:
     def error(self, seen: Seen) -> Float64[np.ndarray, " m"]:
         """Length of ``residual``, in pixels."""
         return np.linalg.norm(self.residual(seen), axis=1)
+
+    def pick(self, points: Int64[np.ndarray, " n"], frames: Int64[np.ndarray, " t"]) -> Model:
+        """Some of the points and cameras."""
+        return Model(self.R[frames], self.t[frames], self.X[points], self.focal)
+
+    def put(self, points: Int64[np.ndarray, " n"], frames: Int64[np.ndarray, " t"], part: Model) -> Model:
+        """The model with some of its points and cameras, and the focal length, from another one."""
+        R, t, X = self.R.copy(), self.t.copy(), self.X.copy()
+        R[frames], t[frames], X[points] = part.R, part.t, part.X
+        return Model(R, t, X, part.focal)
 
     def unit(self, seen: Seen) -> float:
         """The median depth of the observed points; 1 if there are none in front of a camera."""

@@ -63,8 +63,16 @@ def settle(seen: Seen, model: Model, sigmas_px: tuple[float, ...], translation: 
     """Improve all poses at once, points and focal length held, robustly.
 
     Gauss-Newton with the weights of Geman and McClure, one descent for each of ``sigmas_px``; a
-    camera takes a step only if the step lowers its cost. Every frame must be observed.
+    camera takes a step only if the step lowers its cost. Cameras that see nothing stay.
     """
+    if not len(seen.point):
+        return model
+    part, points, frames = seen.compact()
+    settled = _settle(part, model.pick(points, frames), sigmas_px, translation)
+    return model.put(points, frames, settled)
+
+
+def _settle(seen: Seen, model: Model, sigmas_px: tuple[float, ...], translation: bool) -> Model:
     by_frame = np.argsort(seen.frame, kind="stable")
     starts = np.flatnonzero(np.diff(seen.frame[by_frame], prepend=-1))
 

@@ -22,7 +22,8 @@ def linked(tracks: Tracks) -> Int64[np.ndarray, " t"]:
 
 def cut(tracks: Tracks) -> list[tuple[int, int]]:
     """The shots as (first frame, frame after the last): runs of frames that tracks hold together."""
-    breaks = [k for k in range(1, tracks.length) if linked(tracks)[k] < _FEWEST]
+    links = linked(tracks)
+    breaks = [k for k in range(1, tracks.length) if links[k] < _FEWEST]
     return list(zip([0, *breaks], [*breaks, tracks.length], strict=True))
 
 
@@ -53,10 +54,14 @@ def still_share(tracks: Tracks, unit_px: float) -> float:
     return float(np.quantile(share[filled.any(1)], 0.1))
 
 
-def keyframes(tracks: Tracks, most: int) -> Int64[np.ndarray, " k"]:
-    """Frames to solve first: at most ``most``, evenly spaced, the last one among them."""
-    t = tracks.length
-    return np.unique(np.round(np.linspace(0, t - 1, min(t, most))).astype(np.int64))
+def keyframes(frames: int, most: int) -> Int64[np.ndarray, " k"]:
+    """Frames to solve first: at most ``most``, evenly spaced, the first and the last among them.
+
+    Example:
+        >>> keyframes(7, 4).tolist()
+        [0, 2, 4, 6]
+    """
+    return np.unique(np.round(np.linspace(0, frames - 1, min(frames, most))).astype(np.int64))
 
 
 def inside(tracks: Tracks, first: int, end: int) -> Tracks:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from fourd.camera.register import NONE, RADIUS_PX, register, remember
 from fourd.events import Progress, Steps
@@ -177,18 +177,19 @@ def enlarged(frame: UInt8[np.ndarray, "h w 3"], scale: float) -> UInt8[np.ndarra
     return picture
 
 
-def spread(tracks: Tracks, most: int, cell_px: float) -> Tracks:
-    """At most ``most`` tracks, the longest first, so that every part of every frame has its share.
+def spread(tracks: Tracks, most: int, cell_px: float) -> Bool[np.ndarray, " n"]:
+    """Choose at most ``most`` tracks, the longest first, so that every part of every frame has its share.
 
     Args:
         tracks: Where to choose from.
         most: How many in each frame, about, if they filled the whole picture.
         cell_px: Side of the cells over which they are spread.
+
+    Returns:
+        Which tracks are chosen.
     """
     h, w = tracks.hw
     n = tracks.points
-    if n == 0:
-        return tracks
     across = int(w // cell_px) + 1
     cells = across * (int(h // cell_px) + 1)
     most_a_cell = max(4, round(most / ((h / cell_px) * (w / cell_px))))
@@ -203,7 +204,7 @@ def spread(tracks: Tracks, most: int, cell_px: float) -> Tracks:
         if (filled[mine] < most_a_cell).mean() > 0.5:
             filled[mine] += 1
             chosen[k] = True
-    return tracks.pick(chosen[tracks.point])
+    return chosen
 
 
 def first_observation(tracks: Tracks) -> Int64[np.ndarray, " m"]:

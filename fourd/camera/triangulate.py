@@ -20,8 +20,17 @@ def triangulate(seen: Seen, model: Model) -> tuple[Float64[np.ndarray, "n 4"], F
 
     Returns:
         Homogeneous points of unit length, in front of most of their cameras, and the root mean
-        square of the error of each, in pixels, no observation counting more than 30.
+        square of the error of each, in pixels, no observation counting more than 30. Points that
+        are not observed come back as they were, with an error of infinity.
     """
+    X, error = model.X.copy(), np.full(seen.points, np.inf)
+    if len(seen.point):
+        part, points, frames = seen.compact()
+        X[points], error[points] = _triangulate(part, model.pick(points, frames))
+    return X, error
+
+
+def _triangulate(seen: Seen, model: Model) -> tuple[np.ndarray, np.ndarray]:
     pose = np.concatenate([model.R, model.t[:, :, None]], 2)[seen.frame]
     x = seen.xy / model.focal
     rows = np.stack([x[:, :1] * pose[:, 2] - pose[:, 0], x[:, 1:] * pose[:, 2] - pose[:, 1]], 1)

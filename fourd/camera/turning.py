@@ -40,27 +40,29 @@ def align(p: Float64[np.ndarray, "n 3"], q: Float64[np.ndarray, "n 3"], soft: fl
     return R
 
 
-def solve_turning(seen: Seen, focal: float) -> tuple[Model, bool]:
+def solve_turning(seen: Seen, focal: float, free_focal: bool = True) -> tuple[Model, bool]:
     """Rotations that explain the tracks best, all from one place.
 
     Args:
         seen: Observations; every frame should share points with the one before.
         focal: Where the search for the focal length starts, in pixels.
+        free_focal: False: it is not sought.
 
     Returns:
         The model, and whether the turning was enough to tell the focal length; if not it is ``focal``.
     """
     start = _chained(seen, focal)
-    model = start
+    if free_focal:
+        model = _annealed(seen, start, True)
+        if focal_uncertainty(seen, model, _ANNEAL[-1][0], translation=False) < SURE_FOCAL:
+            return at_infinity(model), True
+    return at_infinity(_annealed(seen, start, False)), False
+
+
+def _annealed(seen: Seen, model: Model, free_focal: bool) -> Model:
     for sigma, iterations in _ANNEAL:
-        model = adjust(seen, model, Task(sigma, iterations, translation=False))
-    task = Task(_ANNEAL[-1][0], 1, translation=False)
-    sure = focal_uncertainty(seen, model, task) < SURE_FOCAL and 0.4 < model.focal / focal < 4
-    if not sure:
-        model = start
-        for sigma, iterations in _ANNEAL:
-            model = adjust(seen, model, Task(sigma, iterations, focal=False, translation=False))
-    return model, sure
+        model = adjust(seen, model, Task(sigma, iterations, free_focal, translation=False))
+    return model
 
 
 def _chained(seen: Seen, focal: float) -> Model:
@@ -77,7 +79,8 @@ def _chained(seen: Seen, focal: float) -> Model:
         R[k] = orthonormal(turn @ R[k - 1])
     world = (R[seen.frame].transpose(0, 2, 1) @ ray[..., None])[..., 0]
     mean = np.stack([seen.per_point(world[:, k]) for k in range(3)], 1)
-    mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
+    length = np.linalg.norm(mean, axis=1, keepdims=True)
+    mean = np.where(length > 0, mean / np.maximum(length, 1e-9), [0, 0, 1])
     return Model(R, np.zeros((seen.frames, 3)), np.c_[mean, np.zeros(len(mean))], focal)
 
 
@@ -90,3 +93,13 @@ def at_infinity(model: Model) -> Model:
     """The same rotations and directions, with the fourth coordinates exactly zero."""
     X = model.X * [1, 1, 1, 0]
     return replace(model, X=X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12))
+
+
+def largest_turn_px(model: Model, seen: Seen) -> float:
+    """How far turning moves any of the observed points, at most, in pixels."""
+    turn = model.R @ model.R[0].T
+    reach = np.abs(seen.xy).max(0, initial=1.0)
+    corners = np.array([[x, y, model.focal] for x in (-reach[0], 0, reach[0]) for y in (-reach[1], 0, reach[1])])
+    moved = np.einsum("tij,nj->tni", turn, corners)
+    front = np.maximum(moved[..., 2:], 1e-6)
+    return float(np.linalg.norm(model.focal * moved[..., :2] / front - corners[:, :2], axis=-1).max())

@@ -1,0 +1,186 @@
+"""One shot, from the simplest camera to the freest: standing, turning, travelling.
+
+A freer model always fits as well as a simpler one, and makes up what the tracks do not say. So each
+is taken only if the simpler ones leave something unexplained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from fourd.camera.between import hold_lost, pose_all
+from fourd.camera.bundle import Task, adjust, focal_uncertainty
+from fourd.camera.growth import Growth, starting_pair
+from fourd.camera.model import Model, Seen
+from fourd.camera.shots import keyframes, still_share
+from fourd.camera.still import FOV_DEG
+from fourd.camera.tracks import Tracks, spread
+from fourd.camera.turning import explained, largest_turn_px, solve_turning
+
+UNIT = 384.0
+"""Errors are counted in pixels of a picture this long, whatever the size of the clip."""
+
+_KEYFRAMES = 60
+_TRACKS, _CORE_TRACKS = 1000, 350
+"""Tracks a frame, about, if they filled the picture: all, and those that the model grows with."""
+_CELL_PX = 48.0
+_LONG_TRACK = 7
+_FEWEST_TRACKS = 40
+_STILL_SHARE = 0.6
+"""Share of the picture that stands still if the camera does."""
+_STILL_PX = 0.6
+"""Turning less than this is standing still."""
+_TURNS = 0.9
+"""A turning camera explains at least this share of the observations, or of what a travelling one explains."""
+_EXPLAINED_PX = 1.0
+_DOUBTFUL = 0.35
+"""Share of the observations explained under which the cameras are doubtful."""
+_START_FOV_DEG = 62.0
+"""Field of view from which the focal length is sought."""
+_ORDINARY_FOV_DEG = (25.0, 120.0)
+"""Fields of view across the longer side between which ordinary lenses lie."""
+_SURE_FOCAL = 0.02
+"""Standard deviation of the focal length's logarithm, were errors independent, beyond which it is doubtful."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """The cameras of one shot, in pixels of a picture ``UNIT`` long."""
+
+    kind: Literal["still", "turning", "travelling"]
+    R: Float64[np.ndarray, "t 3 3"]
+    """Turns the world's axes into the camera's."""
+    t: Float64[np.ndarray, "t 3"]
+    focal: float
+    warnings: tuple[str, ...] = ()
+
+
+def solve(tracks: Tracks) -> Generator[float, None, Solved]:
+    """Solve one shot, yielding the share that is done."""
+    t = tracks.length
+    unit = max(tracks.hw) / UNIT
+    if t < 2 or still_share(tracks, unit) >= _STILL_SHARE:
+        return _standing(t)
+    tracks = tracks.lasting(min(_LONG_TRACK, t))
+    tracks = tracks.pick(spread(tracks, _TRACKS, _CELL_PX * unit)[tracks.point])
+    if tracks.points < _FEWEST_TRACKS:
+        return _standing(t, f"only {tracks.points} points could be followed through {_LONG_TRACK} frames")
+    seen = _seen(tracks, unit)
+    keys = keyframes(t, _KEYFRAMES)
+    core = spread(tracks, _CORE_TRACKS, _CELL_PX * unit)
+    key_seen = _at(seen, keys)
+    core_seen = key_seen.pick(core[key_seen.point])
+
+    turning, sure = solve_turning(core_seen, focal_px(FOV_DEG))
+    if sure and not _ordinary(turning.focal):
+        turning, sure = solve_turning(core_seen, focal_px(FOV_DEG), free_focal=False)
+    share = explained(core_seen, turning, _EXPLAINED_PX)
+    if share > 0.5 and largest_turn_px(turning, core_seen) < _STILL_PX:
+        return _standing(t)
+    yield 0.1
+    if share < _TURNS:
+        growth = yield from _grow(key_seen, core)
+        if growth is not None:
+            travels = explained(core_seen, growth.model, _EXPLAINED_PX)
+            if travels * _TURNS > share:
+                return _travelling(seen, key_seen, growth, keys, travels)
+    return _turning(seen, core, turning, keys, sure, share)
+
+
+def focal_px(fov_deg: float) -> float:
+    """The focal length with ``fov_deg`` across a picture ``UNIT`` long."""
+    return UNIT / 2 / float(np.tan(np.radians(fov_deg) / 2))
+
+
+def _ordinary(focal: float) -> bool:
+    narrow, wide = _ORDINARY_FOV_DEG
+    return focal_px(wide) <= focal <= focal_px(narrow)
+
+
+def _standing(t: int, why: str = "") -> Solved:
+    warnings = (f"The camera is taken to stand still: {why}, too few to tell how it moves.",) if why else ()
+    return Solved("still", np.tile(np.eye(3), (t, 1, 1)), np.zeros((t, 3)), focal_px(FOV_DEG), warnings)
+
+
+def _turning(
+    seen: Seen,
+    core: Bool[np.ndarray, " n"],
+    model: Model,
+    keys: Int64[np.ndarray, " k"],
+    sure: bool,
+    share: float,
+) -> Solved:
+    model = pose_all(seen, core, model, keys, translation=False)
+    warnings = _doubts(share)
+    if not sure:
+        warnings += (f"The camera turns too little to tell its focal length; {FOV_DEG:g} degrees are taken.",)
+    return Solved("turning", model.R, np.zeros((seen.frames, 3)), model.focal, warnings)
+
+
+def _grow(seen: Seen, core: Bool[np.ndarray, " n"]) -> Generator[float, None, Growth | None]:
+    focal = focal_px(_START_FOV_DEG)
+    pair = starting_pair(seen.pick(core[seen.point]), focal)
+    if pair is None:
+        return None
+    growth = Growth(seen, focal, core)
+    for part, parts in growth.solve(pair):
+        yield 0.1 + 0.9 * part / parts
+    return growth
+
+
+def _travelling(seen: Seen, key_seen: Seen, growth: Growth, keys: Int64[np.ndarray, " k"], share: float) -> Solved:
+    known = key_seen.pick(growth.known[key_seen.point])
+    model, warnings = growth.model, _doubts(share)
+    if not _ordinary(model.focal):
+        narrow, wide = map(focal_px, _ORDINARY_FOV_DEG)
+        focal = min(max(model.focal, wide), narrow)
+        warnings += (
+            f"The focal length came out at a field of view of {_fov_deg(model.focal):.0f} degrees, which no ordinary"
+            f" lens has; {_fov_deg(focal):.0f} degrees are taken. If you know it, give the cameras.",
+        )
+        model = adjust(known, replace(model, focal=focal), Task(0.8, 15, focal=False))
+    elif focal_uncertainty(known, model, 0.4) > _SURE_FOCAL:
+        warnings += (
+            f"The camera's path tells little about its focal length; a field of view of {_fov_deg(model.focal):.0f}"
+            " degrees is the best guess. If you know it, give the cameras.",
+        )
+    model = pose_all(seen, growth.known, model, keys)
+    model, away = hold_lost(seen, growth.known, model)
+    if away:
+        named = ", ".join(map(str, away[:8])) + (", ..." if len(away) > 8 else "")
+        warnings += (f"The camera could not be found in {len(away)} of {seen.frames} frames ({named}); it is guessed.",)
+    model = model.scaled(1 / _first_depth(seen, growth.known, model))
+    return Solved("travelling", model.R, model.t, model.focal, warnings)
+
+
+def _first_depth(seen: Seen, known: Bool[np.ndarray, " n"], model: Model) -> float:
+    """Median depth of the known points in the first frame: the unit of length in which the world is left."""
+    return model.unit(seen.pick(known[seen.point] & (seen.frame == 0)))
+
+
+def _doubts(share: float) -> tuple[str, ...]:
+    if share >= _DOUBTFUL:
+        return ()
+    return (f"The cameras explain only {share:.0%} of what could be followed; they are doubtful.",)
+
+
+def _fov_deg(focal: float) -> float:
+    return float(np.degrees(2 * np.arctan(UNIT / 2 / focal)))
+
+
+def _seen(tracks: Tracks, unit: float) -> Seen:
+    h, w = tracks.hw
+    return Seen(tracks.point, tracks.frame, (tracks.xy_px - (w / 2, h / 2)) / unit, tracks.points, tracks.length)
+
+
+def _at(seen: Seen, keys: Int64[np.ndarray, " k"]) -> Seen:
+    """The observations at some frames, which are numbered anew; points keep their numbers."""
+    number = np.full(seen.frames, -1)
+    number[keys] = np.arange(len(keys))
+    part = seen.pick(number[seen.frame] >= 0)
+    return replace(part, frame=number[part.frame], frames=len(keys))

@@ -24,7 +24,7 @@ from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from tyro.conf import Positional, arg
 
 from benchmarks import judging, metrics, report, rows, sheets, staged, truth
@@ -190,9 +190,13 @@ def _each(todo: list[Job], at_once: int) -> Iterator[dict[str, Any]]:
         yield from pool.map(judge, todo)
 
 
+_SHOWN = (1, 2, 3, 4, 7, 8, 11, 12, 13, 14)
+"""Columns of the report that fit on a terminal."""
+
+
 def _show(console: Console, figures: dict[str, Any]) -> None:
-    head, *lines = report.table(figures)
-    shown = Table(*head, box=None)
+    head, *lines = ([cells[i] for i in _SHOWN] for cells in report.table(figures))
+    shown = Table(head[0], *(Column(name, justify="right") for name in head[1:]), box=None)
     for line in lines:
         shown.add_row(*line)
     console.print(shown)

@@ -40,6 +40,7 @@ struct Verdicts {
     float* support;        // [n]
     float* contradiction;  // [n]
     float* rgb;            // [n, 3]
+    float* shift_m;        // [n, 3]
 };
 
 struct Sample {
@@ -63,6 +64,21 @@ void bilinear(const uint8_t* picture, int64_t h, int64_t w, float x, float y, fl
         for (int q = 0; q < 4; ++q) sum += share[q] * p[q][k];
         rgb[k] = sum / 255.0f;
     }
+}
+
+// The depth at (x, y) in pixels: on a surface, between the centres of the four pixels around it (linear in
+// inverse depth, which is exact on a plane); beside a jump, that of the pixel itself.
+float depth_at(const float* depth_m, int64_t h, int64_t w, float x, float y, bool flat) {
+    const float nearest = depth_m[static_cast<int64_t>(y) * w + static_cast<int64_t>(x)];
+    if (!flat) return nearest;
+    const float u = std::min(std::max(x - 0.5f, 0.0f), static_cast<float>(w - 1));
+    const float v = std::min(std::max(y - 0.5f, 0.0f), static_cast<float>(h - 1));
+    const int64_t c0 = static_cast<int64_t>(u), r0 = static_cast<int64_t>(v);
+    const int64_t c1 = std::min(c0 + 1, w - 1), r1 = std::min(r0 + 1, h - 1);
+    const float a = u - static_cast<float>(c0), b = v - static_cast<float>(r0);
+    const float top = (1 - a) / depth_m[r0 * w + c0] + a / depth_m[r0 * w + c1];
+    const float bottom = (1 - a) / depth_m[r1 * w + c0] + a / depth_m[r1 * w + c1];
+    return 1.0f / ((1 - b) * top + b * bottom);
 }
 
 // A mean that outliers (a passing shadow, a highlight, a wrong match) hardly move: samples count by how near
@@ -91,7 +107,7 @@ void ask(const Points& points, int64_t i, const Frames& frames, float tolerance,
          float same_colour, std::vector<Sample>& samples, const Verdicts& out) {
     const float* X = points.mean_m + 3 * i;
     samples.clear();
-    float support = 0, contradiction = 0;
+    float support = 0, contradiction = 0, shift[3] = {0, 0, 0};
     for (int64_t v = 0; v < frames.count; ++v) {
         const float* M = frames.cam_from_world + 16 * v;
         const float* K = frames.K + 9 * v;
@@ -106,9 +122,14 @@ void ask(const Points& points, int64_t i, const Frames& frames, float tolerance,
         const uint8_t flags = frames.flags[at];
         if (!(flags & kStill)) continue;
         const float sure = frames.confidence[at], allowed = tolerance * (2.0f - sure);
-        const float away = z / frames.depth_m[at] - 1.0f;
+        const float* map = frames.depth_m + v * frames.h * frames.w;
+        const float depth = depth_at(map, frames.h, frames.w, x, y, flags & kFlat);
+        const float away = z / depth - 1.0f;
         if (std::fabs(away) < allowed) {
             support += sure;
+            // Along this frame's ray to where it sees the surface: (X - C) (depth / z - 1), C its centre.
+            const float share = sure * (depth / z - 1.0f);
+            for (int c = 0; c < 3; ++c) shift[c] += share * (M[c] * p[0] + M[4 + c] * p[1] + M[8 + c] * p[2]);
             Sample s;
             bilinear(frames.rgb + 3 * v * frames.h * frames.w, frames.h, frames.w, x, y, s.rgb);
             // How many pixels this frame has on the disc, against the frame that made it.
@@ -121,6 +142,7 @@ void ask(const Points& points, int64_t i, const Frames& frames, float tolerance,
     }
     out.support[i] = support;
     out.contradiction[i] = contradiction;
+    for (int c = 0; c < 3; ++c) out.shift_m[3 * i + c] = support > 0 ? shift[c] / support : 0.0f;
     if (samples.empty())
         std::copy_n(points.rgb + 3 * i, 3, out.rgb + 3 * i);
     else
@@ -136,10 +158,11 @@ void evidence(Array<const float, nb::shape<-1, 3>> mean_m, Array<const float, nb
               Array<const uint8_t, nb::shape<-1, -1, -1, 3>> rgb, Array<const float, nb::ndim<3>> depth_m,
               Array<const float, nb::ndim<3>> confidence, Array<const uint8_t, nb::ndim<3>> flags,
               float tolerance, float sigma_px, float same_colour, Array<float, nb::ndim<1>> support,
-              Array<float, nb::ndim<1>> contradiction, Array<float, nb::shape<-1, 3>> out_rgb, int threads) {
+              Array<float, nb::ndim<1>> contradiction, Array<float, nb::shape<-1, 3>> out_rgb,
+              Array<float, nb::shape<-1, 3>> shift_m, int threads) {
     const size_t n = mean_m.shape(0), v = K.shape(0), h = rgb.shape(1), w = rgb.shape(2);
-    for (size_t length :
-         {radius_m.shape(0), own_rgb.shape(0), support.shape(0), contradiction.shape(0), out_rgb.shape(0)})
+    for (size_t length : {radius_m.shape(0), own_rgb.shape(0), support.shape(0), contradiction.shape(0),
+                          out_rgb.shape(0), shift_m.shape(0)})
         if (length != n) throw std::invalid_argument("the arrays of points differ in length");
     for (size_t length :
          {cam_from_world.shape(0), rgb.shape(0), depth_m.shape(0), confidence.shape(0), flags.shape(0)})
@@ -158,7 +181,7 @@ void evidence(Array<const float, nb::shape<-1, 3>> mean_m, Array<const float, nb
                         static_cast<int64_t>(v),
                         static_cast<int64_t>(h),
                         static_cast<int64_t>(w)};
-    const Verdicts out{support.data(), contradiction.data(), out_rgb.data()};
+    const Verdicts out{support.data(), contradiction.data(), out_rgb.data(), shift_m.data()};
     const nb::gil_scoped_release release;
     parallel_for((points.count + kChunk - 1) / kChunk, threads, [&](int64_t chunk) {
         std::vector<Sample> samples;
@@ -175,8 +198,9 @@ void bind_evidence(nb::module_& m) {
     m.def("evidence", &evidence, nb::arg("mean_m"), nb::arg("radius_m"), nb::arg("own_rgb"), nb::arg("K"),
           nb::arg("cam_from_world"), nb::arg("rgb"), nb::arg("depth_m"), nb::arg("confidence"),
           nb::arg("flags"), nb::arg("tolerance"), nb::arg("sigma_px"), nb::arg("same_colour"),
-          nb::arg("support"), nb::arg("contradiction"), nb::arg("out_rgb"), nb::arg("threads"),
-          "Ask every frame about every point: its support, its contradiction, its colour.");
+          nb::arg("support"), nb::arg("contradiction"), nb::arg("out_rgb"), nb::arg("shift_m"),
+          nb::arg("threads"),
+          "Ask every frame about every point: its support, its contradiction, its colour, its place.");
 }
 
 }  // namespace fourd

@@ -14,6 +14,7 @@ from torch import Tensor
 from fourd import native
 from fourd.events import Progress, Steps
 from fourd.fuse import moving, static
+from fourd.fuse.agreement import disagreement
 from fourd.fuse.views import View, Views, dilate
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Splats
 
@@ -26,8 +27,6 @@ class FuseConfig:
     """At most so many frames build the still surface, evenly spread."""
     moving_splats: int = 1_500_000
     """At most about so many short-lived splats; beyond that fewer keyframes give them."""
-    tolerance: float = 0.02
-    """Relative difference in depth below which two sure frames see one surface."""
     unexplained: float = 0.08
     """Difference of colour (0 to 1), over a few pixels, from which a still pixel is shown in its own light."""
 
@@ -49,7 +48,7 @@ def fuse(
     """
     views = Views(clip, maps, cameras, motion)
     keys = _spread(len(clip), config.keyframes)
-    cloud = yield from static.fuse(views, keys, config.tolerance)
+    cloud = yield from static.fuse(views, keys, disagreement(views, keys))
     parts = [cloud.coated().splats()]
     if len(clip) > 1:
         parts += yield from _momentary(views, parts[0], clip, config)

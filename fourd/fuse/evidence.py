@@ -17,22 +17,25 @@ from fourd.native.evidence import FLAT, STILL, Evidence, evidence
 SAME_COLOUR = 0.12
 """Colours (0 to 1) further apart than a few of these are another thing: a highlight, a shadow, an error."""
 
+REACH = 0.15
+"""How far sharpening may take a colour from the one that was filmed."""
+
 
 class Witnesses:
     """What frames know, kept compactly while they are fused."""
 
     def __init__(self) -> None:
-        self._views: list[View] = []
+        self.views: list[View] = []
         self._flags: list[Tensor] = []
 
     def add(self, view: View) -> None:
         """Remember a frame."""
-        self._views.append(view)
+        self.views.append(view)
         self._flags.append(_flags(view))
 
     def ask(self, cloud: Cloud, tolerance: float) -> Evidence:
         """What all remembered frames say of the discs of ``cloud``."""
-        return self._ask(cloud, [v.frame_rgb for v in self._views], self._flags, cloud.rgb, tolerance)
+        return self._ask(cloud, [v.frame_rgb for v in self.views], self._flags, cloud.rgb, tolerance)
 
     def sharpen(self, cloud: Cloud, tolerance: float, rounds: int = 2) -> Steps[Cloud]:
         """Give the discs the colours with which the frames, drawn again, come out as they were filmed.
@@ -40,25 +43,28 @@ class Witnesses:
         Discs overlap, so a disc drawn in the colour of its own pixel comes out blurred. Each round draws all
         frames and adds to each disc what its pixels lack (iterative back-projection: Irani and Peleg, 1991).
         """
+        filmed = cloud.rgb
         for done in range(rounds):
             splats = cloud.coated().splats()
             lacks, flags = [], []
-            for view, flag in zip(self._views, self._flags, strict=True):
+            for view, flag in zip(self.views, self._flags, strict=True):
                 raster = native.rasterize(splats, view.K, view.world_from_cam, view.hw, view.time_s)
                 lacks.append(((view.rgb - raster.rgb).clamp(-1, 1) * 127 + 128.5).to(torch.uint8))
                 whole = (raster.alpha > 0.9) & ((raster.median_m / view.depth_m - 1).abs() < 2 * tolerance)
                 flags.append(flag * whole)
             nothing = torch.full_like(cloud.rgb, 128 / 255)
             lack = self._ask(cloud, lacks, flags, nothing, tolerance).rgb
-            cloud = cloud.painted(cloud.rgb + (lack * 255 - 128) / 127)
-            yield Progress("fuse", (rounds + done + 1) * len(self._views) // rounds, 2 * len(self._views))
+            better = cloud.rgb + (lack * 255 - 128) / 127
+            # Where discs hide each other no colour of theirs makes up for it, and none may run away trying.
+            cloud = cloud.painted(torch.minimum(torch.maximum(better, filmed - REACH), filmed + REACH).clamp(0, 1))
+            yield Progress("fuse", (rounds + done + 1) * len(self.views) // rounds, 2 * len(self.views))
         return cloud
 
     def _ask(
         self, cloud: Cloud, pictures: list[Tensor], flags: list[Tensor], rgb: Tensor, tolerance: float
     ) -> Evidence:
         def all_of(name: str) -> Tensor:
-            return torch.stack([getattr(view, name) for view in self._views])
+            return torch.stack([getattr(view, name) for view in self.views])
 
         return evidence(
             cloud.mean_m,

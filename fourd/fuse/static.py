@@ -7,6 +7,7 @@ At the end all frames are asked about all discs (``evidence``), and what they co
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -66,10 +67,19 @@ def fuse(views: Views, frames: Sequence[int], tolerance: float) -> Steps[Cloud]:
         witnesses.add(view)
         yield Progress("fuse", done + 1, 2 * len(frames))
     assert cloud is not None  # The caller gives at least one frame.
+    # Each disc goes to where all frames see it in the mean, and only then is it judged.
+    cloud = dataclasses.replace(cloud, mean_m=cloud.mean_m + witnesses.ask(cloud, tolerance).shift_m)
     verdict = witnesses.ask(cloud, tolerance)
-    keep = verdict.contradiction <= 0.5 * verdict.support + 0.5
-    cloud = cloud.painted(verdict.rgb)[keep]
+    cloud = cloud.painted(verdict.rgb)[verdict.contradiction <= 0.5 * verdict.support + 0.5]
+    for view in witnesses.views:  # What was hidden by discs that went is open now.
+        cloud = _close(cloud, view)
     return (yield from witnesses.sharpen(cloud, tolerance))
+
+
+def _close(cloud: Cloud, view: View) -> Cloud:
+    """Add the still pixels of a frame that no disc covers."""
+    raster = native.rasterize(cloud.coated().splats(), view.K, view.world_from_cam, view.hw, view.time_s)
+    return Cloud.concat([cloud, lift(view, (raster.alpha < 0.5) & ~dilate(view.moving, 2))])
 
 
 def _add(cloud: Cloud | None, view: View, tolerance: float) -> Cloud:

@@ -23,11 +23,14 @@ class Evidence(NamedTuple):
     contradiction: Float32[Tensor, " n"]
     """Frames that see through it, to something behind."""
     rgb: Float32[Tensor, "n 3"]
+    shift_m: Float32[Tensor, "n 3"]
+    """From each point to where the supporting frames see it in the mean, each moving it along its own ray."""
 
 
 _SCHEMA = (
     "(Tensor mean_m, Tensor radius_m, Tensor own_rgb, Tensor K, Tensor cam_from_world, Tensor rgb, Tensor depth_m,"
-    " Tensor confidence, Tensor flags, float tolerance, float sigma_px, float same_colour) -> (Tensor, Tensor, Tensor)"
+    " Tensor confidence, Tensor flags, float tolerance, float sigma_px, float same_colour)"
+    " -> (Tensor, Tensor, Tensor, Tensor)"
 )
 
 
@@ -45,8 +48,8 @@ def _evidence(
     tolerance: float,
     sigma_px: float,
     same_colour: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    out = (torch.empty_like(radius_m), torch.empty_like(radius_m), torch.empty_like(own_rgb))
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    out = (torch.empty_like(radius_m), torch.empty_like(radius_m), torch.empty_like(own_rgb), torch.empty_like(mean_m))
     inputs = (mean_m, radius_m, own_rgb, K, cam_from_world, rgb, depth_m, confidence, flags)
     loader.cpu().evidence(
         *(x.contiguous().numpy() for x in inputs),
@@ -73,8 +76,8 @@ def _(
     tolerance: float,
     sigma_px: float,
     same_colour: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    return torch.empty_like(radius_m), torch.empty_like(radius_m), torch.empty_like(own_rgb)
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return torch.empty_like(radius_m), torch.empty_like(radius_m), torch.empty_like(own_rgb), torch.empty_like(mean_m)
 
 
 @checked

@@ -26,7 +26,7 @@ def evidence(
 ) -> Evidence:
     """The arguments and the result of ``fourd.native.evidence.evidence``."""
     n, (v, h, w) = len(mean_m), depth_m.shape
-    support, contradiction = torch.zeros(n), torch.zeros(n)
+    support, contradiction, shift = torch.zeros(n), torch.zeros(n), torch.zeros(n, 3)
     colours, weights = torch.zeros(n, v, 3), torch.zeros(n, v)
     for i in range(v):
         p = mean_m @ cam_from_world[i, :3, :3].T + cam_from_world[i, :3, 3]
@@ -38,20 +38,31 @@ def evidence(
         sure, flag = confidence[i, row, col], flags[i, row, col]
         seen = inside & ((flag & STILL) > 0)
         allowed = tolerance * (2 - sure)
-        away = z / depth_m[i, row, col] - 1
+        grid = torch.stack([x / w, y / h], -1)[None, None] * 2 - 1
+        depth = torch.where(
+            (flag & FLAT) > 0, 1 / _bilinear(1 / depth_m[i, ..., None], grid)[:, 0], depth_m[i, row, col]
+        )
+        away = z / depth - 1
         agrees = seen & (away.abs() < allowed)
         support += sure * agrees
         contradiction += sure * (seen & ~agrees & (away < -1.5 * allowed) & ((flag & FLAT) > 0))
-        grid = torch.stack([x / w, y / h], -1) * 2 - 1
-        picture = rgb[i].float().permute(2, 0, 1)[None] / 255
-        found = torch.nn.functional.grid_sample(picture, grid[None, None], padding_mode="border", align_corners=False)
-        colours[:, i] = found[0, :, 0].T
+        centre = -cam_from_world[i, :3, :3].T @ cam_from_world[i, :3, 3]
+        shift += torch.where(agrees, sure * (depth / z - 1), 0.0)[:, None] * (mean_m - centre)
+        colours[:, i] = _bilinear(rgb[i].float() / 255, grid)
         sharp = (radius_m * K[i, 0, 0] / z / sigma_px).clamp(max=1.5)
         weights[:, i] = torch.where(agrees, sharp**4 * sure + 1e-6, 0.0)
     out = own_rgb.clone()
     for k in torch.nonzero(weights.sum(1) > 0)[:, 0].tolist():
         out[k] = _robust_mean(colours[k, weights[k] > 0], weights[k, weights[k] > 0], same_colour)
-    return Evidence(support, contradiction, out)
+    shift = torch.where(support[:, None] > 0, shift / support[:, None], 0.0)
+    return Evidence(support, contradiction, out, shift)
+
+
+def _bilinear(image: Tensor, grid: Tensor) -> Tensor:
+    """Values [n, c] of an image [h, w, c] at n points of a grid from -1 to 1."""
+    picture = image.permute(2, 0, 1)[None]
+    found = torch.nn.functional.grid_sample(picture, grid, padding_mode="border", align_corners=False)
+    return found[0, :, 0].T
 
 
 def _robust_mean(colours: Tensor, weights: Tensor, same_colour: float) -> Tensor:

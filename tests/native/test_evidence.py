@@ -109,3 +109,8 @@ def test_no_points_and_behind_the_camera() -> None:
     assert empty.rgb.shape == (0, 3)
     inputs[0] = torch.tensor([[0.0, 0.0, -2.0]])
     assert evidence(*inputs, 0.02, 0.5, 0.12).support == 0
+
+
+def test_points_move_to_where_the_frames_see_them() -> None:
+    found = evidence(*plain([0.2, 0.2, 0.2], depth_m=2.04), 0.02, 0.5, 0.12)
+    torch.testing.assert_close(found.shift_m, torch.tensor([[0.0, 0.0, 0.04]]), rtol=0, atol=1e-5)

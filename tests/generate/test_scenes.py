@@ -27,6 +27,6 @@ def test_scenes_have_texture_and_things_that_move_in_view(name: str) -> None:
 
 def test_scenes_without_a_name_are_refused() -> None:
     with pytest.raises(
-        InputError, match=r"There is no scene 'moon'\. Choose one of: room, garden, tabletop, terrace\."
+        InputError, match=r"There is no scene 'moon'\. Choose one of: room, garden, tabletop, terrace, jumble\."
     ):
         scene("moon")

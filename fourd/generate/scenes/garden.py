@@ -12,7 +12,7 @@ from fourd.generate.scenes.base import Film, Scene
 def garden(rng: np.random.Generator, film: Film) -> Scene:
     """A lawn with a house, trees and a fence; a ball bounces, a cart circles, a flag waves."""
     bark = textures.clouded((0.25, 0.17, 0.1), (0.5, 0.38, 0.27), rng, 1.1)
-    foliage = textures.clouded((0.08, 0.2, 0.05), (0.45, 0.6, 0.2), rng, 0.8)
+    foliage = textures.clouded((0.16, 0.3, 0.08), (0.52, 0.68, 0.27), rng, 0.8)
     paint = textures.plain((0.93, 0.92, 0.88), rng)
     brick = textures.bricks([(0.64, 0.36, 0.28), (0.72, 0.46, 0.36), (0.55, 0.3, 0.24)], (0.8, 0.77, 0.7), rng, 16, 5)
     roof = textures.bricks([(0.42, 0.22, 0.18), (0.5, 0.27, 0.2), (0.38, 0.2, 0.18)], (0.2, 0.12, 0.1), rng, 16, 10)

@@ -57,6 +57,7 @@ def room(rng: np.random.Generator, film: Film) -> Scene:
         props,
         sun=Sun(towards=(0.5, 0.9, 0.6), rgb=(0.75, 0.66, 0.52)),
         sky=Sky(light=(0.36, 0.37, 0.4), bounce=(0.2, 0.17, 0.14), reach_m=1.0),
+        exposure=1.1,
         lamp=Lamp((0.5, 2.8, 0.4), (0.4, 0, 0), (0, 0, 0.4), rgb=(1.6, 1.4, 1.1)),
     )
     focus = (-0.1, 0.5, -0.2)

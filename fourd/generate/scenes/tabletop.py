@@ -19,7 +19,7 @@ def tabletop(rng: np.random.Generator, film: Film) -> Scene:
         Prop("wall", meshes.box((5, 3, 0.1)).tiled(0.9, 0.9).moved((0, -1, -0.9)), paper),
         Prop(
             "picture",
-            meshes.box((0.62, 0.62, 0.03)).tiled(1 / 0.62, 1 / 0.62).shifted(0.5, 0).moved((-0.45, 0.28, -0.83)),
+            meshes.box((0.62, 0.62, 0.03)).tiled(1 / 0.62, 1 / 0.62).shifted(0.5, 0.5).moved((-0.45, 0.28, -0.83)),
             textures.poster([(0.9, 0.85, 0.75), *shades], rng),
         ),
         Prop(
@@ -73,7 +73,7 @@ def tabletop(rng: np.random.Generator, film: Film) -> Scene:
         Prop(
             "plant",
             things.plant(18, 0.34, rng, 0.035).moved((0, 0.14, 0)),
-            textures.leaf((0.1, 0.3, 0.1), (0.4, 0.6, 0.25), rng),
+            textures.leaf((0.2, 0.42, 0.14), (0.55, 0.72, 0.34), rng),
             motions.facing((0.62, 0, -0.2)),
             things.swaying(0.45, 0.035, 1.5),
             gloss=0.2,
@@ -83,6 +83,7 @@ def tabletop(rng: np.random.Generator, film: Film) -> Scene:
         props,
         sun=Sun(towards=(0.9, 0.8, 0.7), rgb=(1.0, 0.88, 0.66), radius_deg=2.0),
         sky=Sky(light=(0.34, 0.37, 0.42), bounce=(0.2, 0.17, 0.15), reach_m=0.4),
+        exposure=1.15,
         lamp=Lamp((-0.8, 1.2, 0.8), (0.15, 0, 0), (0, 0.1, 0.12), rgb=(5.0, 4.2, 3.2)),
     )
     focus = (0.0, 0.16, -0.05)

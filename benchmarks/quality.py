@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -41,7 +42,7 @@ class Options:
     folders: Annotated[Positional[tuple[Path, ...]], arg(metavar="[FOLDER ...]")] = ()
     """Folders of truth."""
     stage: tuple[str, ...] = ()
-    """Scenes of the stage: room, garden, tabletop, terrace."""
+    """Scenes of the stage, such as room; a wrong name is answered with all of them."""
     rows: tuple[rows.Row, ...] = rows.ROWS
     """points: plain points of the truth. given: cameras and depth given. cameras: cameras given."""
     views: tuple[str, ...] = ()
@@ -130,8 +131,9 @@ def judge(job: Job) -> dict[str, Any]:
             start = time.perf_counter()
             measured, strips = judging.judge(known, masks, attempt)
             overhead += time.perf_counter() - start
-        except FourdError as error:
-            figures["error"] = str(error)
+        except Exception as error:  # Hours of other rows shall not be lost to this one; the command ends with status 1.
+            figures["error"] = str(error) if isinstance(error, FourdError) else f"{type(error).__name__}: {error}"
+            traceback.print_exc()
             continue
         print(f"{known.name}, {rows.TITLES[row]}: {sum(attempt.seconds.values()):.0f} s", flush=True)
         figures |= measured
@@ -211,6 +213,8 @@ def main(options: Options) -> int:
     if options.jobs < 1:
         raise InputError(f"--jobs is {options.jobs}; it must be at least 1.")
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)  # For a log, and not the 80 columns of a terminal that is not there.
     todo = jobs(options)
     options.out.mkdir(parents=True, exist_ok=True)
     scenes: list[dict[str, Any]] = []

@@ -109,9 +109,8 @@ def views_table(figures: Mapping[str, Any]) -> list[list[str]]:
 def markdown(lines: list[list[str]]) -> str:
     """A Markdown table; columns of figures are flush right."""
     head, *body = lines
-    rule = [
-        "---:" if any(c in "0123456789–" for c in "".join(b[i] for b in body)[:1]) else "---" for i in range(len(head))
-    ]
+    figures = [all(cells[i][:1] in "0123456789+-–" for cells in body) for i in range(len(head))]
+    rule = ["---:" if flush else "---" for flush in figures]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *body])
 
 

@@ -1,8 +1,13 @@
 """Clips made from nothing, with their exact truth: a stage of textured props, filmed by a small ray tracer.
 
-stage = Stage([Prop("floor", meshes.sheet((4, 4)), textures.grass(..., rng)), ...])
-take = shoot(stage, cameras)          # take.clip, take.depth, take.motion: exact
-other = shoot(stage, held_out(cameras, focus_m, 20))
+A ready-made ``scene`` or a ``Stage`` of your own is filmed by ``shoot``, from its own cameras or from elsewhere::
+
+    made = scene("room", seed=0)
+    take = shoot(made.stage, made.cameras)  # take.clip; take.depth and take.motion are exact.
+    right = shoot(made.stage, held_out(made.cameras, made.focus_m, degrees=20))
+
+Shapes are in ``meshes`` and ``things``, what is painted on them in ``textures``, how they move in
+``motions``, cameras in ``rigs``, what is heard in ``sound``.
 """
 
 from fourd.generate.props import Lamp, Prop, Sky, Stage, Sun

@@ -16,7 +16,13 @@ MAX_PENALTY = 8000
 """Largest penalty of ``semi_global``: sums of costs and penalties must fit into 16 bits."""
 
 
-@torch.library.custom_op("fourd::plane_sweep", mutates_args=(), device_types="cpu")
+# The schemas are written out, because the import hook of the tests hides the annotations from torch.
+@torch.library.custom_op(
+    "fourd::plane_sweep",
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor reference, Tensor others, Tensor turn, Tensor shift, Tensor rho, float truncation) -> Tensor",
+)
 def _plane_sweep(
     reference: Tensor, others: Tensor, turn: Tensor, shift: Tensor, rho: Tensor, truncation: float
 ) -> Tensor:
@@ -33,7 +39,12 @@ def _(reference: Tensor, others: Tensor, turn: Tensor, shift: Tensor, rho: Tenso
     return reference.new_empty((*reference.shape[:2], len(rho)), dtype=torch.uint8)
 
 
-@torch.library.custom_op("fourd::semi_global", mutates_args=(), device_types="cpu")
+@torch.library.custom_op(
+    "fourd::semi_global",
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor cost, Tensor across, Tensor down, int p1) -> (Tensor, Tensor, Tensor)",
+)
 def _semi_global(cost: Tensor, across: Tensor, down: Tensor, p1: int) -> tuple[Tensor, Tensor, Tensor]:
     from fourd.native import _cpu  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -49,7 +60,12 @@ def _(cost: Tensor, across: Tensor, down: Tensor, p1: int) -> tuple[Tensor, Tens
     return plane, lead, residual
 
 
-@torch.library.custom_op("fourd::smooth_along_edges", mutates_args=(), device_types="cpu")
+@torch.library.custom_op(
+    "fourd::smooth_along_edges",
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor maps, Tensor across, Tensor down, float strength, int rounds) -> Tensor",
+)
 def _smooth_along_edges(maps: Tensor, across: Tensor, down: Tensor, strength: float, rounds: int) -> Tensor:
     from fourd.native import _cpu  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -81,4 +81,5 @@ def _cameras(clip: Clip, solved: list[Solved]) -> Cameras:
         pose[:, :3, 3] = -(R.transpose(0, 2, 1) @ t[..., None])[..., 0]
         K.append(np.tile([[focal, 0, w / 2], [0, focal, h / 2], [0, 0, 1]], (len(R), 1, 1)))
         poses.append(pose)
-    return Cameras(torch.from_numpy(np.concatenate(K)), torch.from_numpy(np.concatenate(poses)), clip.hw, clip.time_s)
+    intrinsics, world_from_cam = (torch.from_numpy(np.concatenate(parts)).float() for parts in (K, poses))
+    return Cameras(intrinsics, world_from_cam, clip.hw, clip.time_s)

@@ -7,10 +7,10 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <thread>
 #include <vector>
 
 #include "module.h"
+#include "parallel.h"
 
 namespace nb = nanobind;
 
@@ -37,11 +37,8 @@ using Out = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
 template <typename Body>
 void in_parallel(int64_t count, int threads, const Body& body) {
     const int64_t shares = std::clamp<int64_t>(threads, 1, std::max<int64_t>(count, 1));
-    std::vector<std::thread> pool;
-    for (int64_t i = 1; i < shares; ++i)
-        pool.emplace_back([=, &body] { body(count * i / shares, count * (i + 1) / shares); });
-    body(0, count / shares);
-    for (auto& thread : pool) thread.join();
+    fourd::parallel_for(shares, threads,
+                        [&](int64_t i) { body(count * i / shares, count * (i + 1) / shares); });
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -85,9 +82,9 @@ FOURD_CLONES void compare(const View& view, int h, int w, const float* f, float 
             const float b = low[k] + fx * (low[k + kChannels] - low[k]);
             seen[k] = a + fy * (b - a);
         }
-        if (seen[3] < 0.9f) continue;
+        if (!(seen[3] >= 0.9f)) continue;
         const float sum = std::fabs(seen[0] - f[0]) + std::fabs(seen[1] - f[1]) + std::fabs(seen[2] - f[2]);
-        cost[i] = std::min(sum, truncation) / truncation;
+        cost[i] = sum < truncation ? sum / truncation : 1.0f;  // Not a number counts as a mismatch.
     }
 }
 

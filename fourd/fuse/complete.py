@@ -19,9 +19,9 @@ def complete(
 ) -> Float[Tensor, "h w"]:
     """Fill the pixels of confidence 0 from their surroundings, in inverse depth.
 
-    A pyramid carries known values into the holes, coarse to fine (pull-push: Gortler and others, 1996);
-    then a few sweeps of diffusion, held back where the colour changes, draw the borders along the
-    picture's own edges. Known pixels stay exactly as they are.
+    A pyramid carries known values into the holes, coarse to fine (pull-push: Gortler and others, 1996),
+    and smooths them a little at each level; then sweeps of diffusion that are held back where the colour
+    changes draw the borders along the picture's own edges. Known pixels stay exactly as they are.
 
     Args:
         depth_m: Positive and finite where ``confidence`` is above 0.
@@ -36,7 +36,7 @@ def complete(
         return torch.full_like(depth_m, far_m)
     inverse = torch.where(known, 1 / depth_m.clamp(min=1e-6), 0.0)
     filled = torch.where(known, inverse, _pull_push(inverse, known.float()))
-    return torch.where(known, depth_m, 1 / _diffuse(filled, known, rgb.float() / 255).clamp(min=1 / far_m))
+    return torch.where(known, depth_m, 1 / _diffuse(filled, known, rgb.float() / 255, 40).clamp(min=1 / far_m))
 
 
 def _pull_push(values: Tensor, weight: Tensor) -> Tensor:
@@ -48,13 +48,15 @@ def _pull_push(values: Tensor, weight: Tensor) -> Tensor:
     mean = torch.where(small_weight > 0, small / small_weight.clamp(min=1e-12), 0.0)
     coarse = _pull_push(mean, (small_weight > 0).float())
     up = F.interpolate(coarse[None, None], values.shape, mode="bilinear", align_corners=False)[0, 0]
-    return torch.where(weight > 0, values, up)
+    return _diffuse(torch.where(weight > 0, values, up), weight > 0, None, 16)
 
 
-def _diffuse(values: Tensor, known: Tensor, rgb: Tensor, sweeps: int = 40) -> Tensor:
-    """Let the unknown pixels settle between their neighbours, hardly across edges of colour."""
-    right = torch.exp(-(rgb[:, 1:] - rgb[:, :-1]).norm(dim=-1) / CONTRAST) + 1e-3
-    down = torch.exp(-(rgb[1:] - rgb[:-1]).norm(dim=-1) / CONTRAST) + 1e-3
+def _diffuse(values: Tensor, known: Tensor, rgb: Tensor | None, sweeps: int) -> Tensor:
+    """Let the unknown pixels settle between their neighbours; with a picture, hardly across edges of colour."""
+    right, down = torch.ones_like(values[:, 1:]), torch.ones_like(values[1:])
+    if rgb is not None:
+        right = torch.exp(-(rgb[:, 1:] - rgb[:, :-1]).norm(dim=-1) / CONTRAST) + 1e-3
+        down = torch.exp(-(rgb[1:] - rgb[:-1]).norm(dim=-1) / CONTRAST) + 1e-3
     weight = F.pad(right, (0, 1)) + F.pad(right, (1, 0)) + F.pad(down, (0, 0, 0, 1)) + F.pad(down, (0, 0, 1, 0))
     for _ in range(sweeps):
         flow = F.pad(right * values[:, 1:], (0, 1)) + F.pad(right * values[:, :-1], (1, 0))

@@ -53,14 +53,20 @@ def _velocity(views: Views, view: View, wanted: Tensor) -> Float[Tensor, "h w 3"
     for j in (view.frame + 1, view.frame - 1):
         if not 0 <= j < len(views):
             continue
-        there = views[j]
         flow, visible = views.flow(view.frame, forward=j > view.frame)
-        velocity, usable = _towards(view, there, here, flow, visible & wanted)
+        velocity, usable = _towards(view, views[j], here, flow, visible & wanted)
         total += velocity * usable[..., None]
         weight += usable
+    # What moves is averaged with what moves, and its surroundings with each other.
+    moves = view.moving
+    return torch.where(moves[..., None], _mean(total, weight * moves), _mean(total, weight * ~moves))
+
+
+def _mean(total: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the pixels around, of those with a weight; zero where there is none."""
     share = _blur(weight)
-    smooth = _blur(total.permute(2, 0, 1)).permute(1, 2, 0) / share.clamp(min=1e-6)[..., None]
-    return torch.where((share > 1e-3)[..., None], smooth, 0.0)
+    smooth = _blur((total * (weight > 0)[..., None]).permute(2, 0, 1)).permute(1, 2, 0)
+    return torch.where((share > 1e-3)[..., None], smooth / share.clamp(min=1e-3)[..., None], 0.0)
 
 
 def _towards(view: View, there: View, here: Tensor, flow: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:

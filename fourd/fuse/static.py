@@ -25,6 +25,9 @@ from fourd.native import Raster
 COARSE = 1.6
 """A disc this many times as wide as the pixel that sees it again is replaced by finer ones."""
 
+BARE = 1.25
+"""How much wider discs are beside an edge, where an undercoat would stick out and so there is none."""
+
 BEHIND = 3.0
 """Distance from a disc to its undercoat, in its own longer axes: behind all discs of the same patch."""
 
@@ -33,10 +36,12 @@ def lift(view: View, wanted: Bool[Tensor, "h w"]) -> Cloud:
     """Turn the wanted pixels of a frame into discs in the world."""
     s = view.surface
     R = view.world_from_cam[:3, :3]
+    near_edge = dilate(s.edge, 1)
     quat, scale = discs(s.step_x_m[wanted] @ R.T, s.step_y_m[wanted] @ R.T, SIGMA_PX)
+    scale = torch.where(near_edge[wanted][:, None], BARE * scale, scale)
     ray = torch.nn.functional.normalize(s.point_m[wanted], dim=-1) @ R.T
     soft = torch.nn.functional.avg_pool2d(view.rgb.permute(2, 0, 1)[None], 3, 1, 1, count_include_pad=False)
-    backs = ~dilate(s.edge, 1)
+    backs = ~near_edge
     backs[1::2] = backs[:, 1::2] = False
     return Cloud(
         mean_m=view.to_world(s.point_m[wanted]),
@@ -107,9 +112,9 @@ def _compare(cloud: Cloud, raster: Raster, front: Tensor, view: View, tolerance:
     outline = (away > 0) & ((nearest / view.depth_m - 1).abs() < allowed)
     agrees = covered & ((away.abs() < allowed) | outline)
     seen_through = covered & (farthest / view.depth_m - 1 < -1.5 * allowed) & (view.confidence > 0.8 * model_sure)
-    # Where frames contradict each other and neither is sure, the first one stays: one surface, not two.
-    unsure = (view.confidence < 0.5) & (view.confidence <= 1.25 * model_sure)
-    defers = covered & ~agrees & unsure & (away.abs() < 3 * allowed)
+    # Who is much less sure gives way. Where neither is sure, the first one stays: one surface, not two.
+    unsure = (view.confidence < 0.5) & (view.confidence <= 1.25 * model_sure) & (away.abs() < 3 * allowed)
+    defers = covered & ~agrees & (unsure | (view.confidence < 0.5 * model_sure))
     radius = cloud.scale_m[:, :2].prod(1).sqrt()[front]
     coarse = agrees & (radius * view.K[0, 0] / view.depth_m > COARSE * SIGMA_PX * _lean(view))
     return (agrees & ~coarse) | defers, coarse | (seen_through & ~defers)

@@ -54,14 +54,30 @@ def still_share(tracks: Tracks, unit_px: float) -> float:
     return float(np.quantile(share[filled.any(1)], 0.1))
 
 
-def keyframes(frames: int, most: int) -> Int64[np.ndarray, " k"]:
-    """Frames to solve first: at most ``most``, evenly spaced, the first and the last among them.
+def keyframes(tracks: Tracks, usual: int, most: int) -> Int64[np.ndarray, " k"]:
+    """Frames to solve first: evenly spaced, the first and the last among them.
 
-    Example:
-        >>> keyframes(7, 4).tolist()
-        [0, 2, 4, 6]
+    There are ``usual`` of them, or up to ``most`` where tracks are so short that they would
+    otherwise be seen in fewer than four.
     """
-    return np.unique(np.round(np.linspace(0, frames - 1, min(frames, most))).astype(np.int64))
+    frames = tracks.length
+    lengths = np.bincount(tracks.point)
+    typical = float(np.median(lengths[tracks.point])) if len(tracks.point) else 1.0
+    wanted = min(max(usual, round(4 * frames / typical)), most)
+    return np.unique(np.round(np.linspace(0, frames - 1, min(frames, wanted))).astype(np.int64))
+
+
+def lasting_enough(tracks: Tracks, length: int, least: int, wanted: int) -> Tracks:
+    """The tracks of at least ``length`` frames, or of fewer, down to ``least``, where these are too few.
+
+    They are enough if nine tenths of the frames hold ``wanted`` of them.
+    """
+    part = tracks
+    for n in range(length, least - 1, -1):
+        part = tracks.lasting(min(n, tracks.length))
+        if np.quantile(np.bincount(part.frame, minlength=tracks.length), 0.1) >= wanted:
+            break
+    return part
 
 
 def inside(tracks: Tracks, first: int, end: int) -> Tracks:

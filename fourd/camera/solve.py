@@ -17,7 +17,7 @@ from fourd.camera.between import hold_lost, pose_all
 from fourd.camera.bundle import Task, adjust, focal_uncertainty
 from fourd.camera.growth import Growth, starting_pair
 from fourd.camera.model import Model, Seen
-from fourd.camera.shots import keyframes, still_share
+from fourd.camera.shots import keyframes, lasting_enough, still_share
 from fourd.camera.still import FOV_DEG
 from fourd.camera.tracks import Tracks, spread
 from fourd.camera.turning import explained, largest_turn_px, solve_turning
@@ -25,11 +25,14 @@ from fourd.camera.turning import explained, largest_turn_px, solve_turning
 UNIT = 384.0
 """Errors are counted in pixels of a picture this long, whatever the size of the clip."""
 
-_KEYFRAMES = 60
+_KEYFRAMES = (60, 150)
 _TRACKS, _CORE_TRACKS = 1000, 350
 """Tracks a frame, about, if they filled the picture: all, and those that the model grows with."""
 _CELL_PX = 48.0
-_LONG_TRACK = 7
+_LONG_TRACK, _SHORT_TRACK = 7, 4
+"""Frames of a track that is used, and where most are lost sooner."""
+_WANTED = 80
+"""Tracks a frame that are enough."""
 _FEWEST_TRACKS = 40
 _STILL_SHARE = 0.6
 """Share of the picture that stands still if the camera does."""
@@ -66,12 +69,12 @@ def solve(tracks: Tracks) -> Generator[float, None, Solved]:
     unit = max(tracks.hw) / UNIT
     if t < 2 or still_share(tracks, unit) >= _STILL_SHARE:
         return _standing(t)
-    tracks = tracks.lasting(min(_LONG_TRACK, t))
+    tracks = lasting_enough(tracks, _LONG_TRACK, _SHORT_TRACK, _WANTED)
     tracks = tracks.pick(spread(tracks, _TRACKS, _CELL_PX * unit)[tracks.point])
     if tracks.points < _FEWEST_TRACKS:
-        return _standing(t, f"only {tracks.points} points could be followed through {_LONG_TRACK} frames")
+        return _standing(t, f"only {tracks.points} points could be followed through several frames")
     seen = _seen(tracks, unit)
-    keys = keyframes(t, _KEYFRAMES)
+    keys = keyframes(tracks, *_KEYFRAMES)
     core = spread(tracks, _CORE_TRACKS, _CELL_PX * unit)
     key_seen = _at(seen, keys)
     core_seen = key_seen.pick(core[key_seen.point])

@@ -85,8 +85,12 @@ def _chained(seen: Seen, focal: float) -> Model:
 
 
 def explained(seen: Seen, model: Model, within_px: float) -> float:
-    """Share of the observations that lie within some pixels of where the model puts them."""
-    return float((model.error(seen) < within_px).mean()) if len(seen.point) else 0.0
+    """Share of the observations that lie within some pixels of where the model puts them.
+
+    Points with fewer than three observations do not count: any model explains them.
+    """
+    count = np.bincount(seen.point, minlength=seen.points)[seen.point] >= 3
+    return float((model.error(seen)[count] < within_px).mean()) if count.any() else 0.0
 
 
 def at_infinity(model: Model) -> Model:

@@ -1,0 +1,172 @@
+"""The whole way: what the public API promises, on worlds known in closed form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import fourd
+from fourd.errors import FourdError, InputError
+from fourd.events import Finished, Progress, Started, Warned
+from fourd.types import Cameras, Clip, DepthMaps, Sound
+from tests.fuse import worlds
+
+pytestmark = pytest.mark.needs("native")
+
+
+@pytest.fixture(scope="module")
+def filmed() -> tuple[Clip, Cameras, DepthMaps]:
+    cameras = worlds.cameras(frames=6)
+    clip, maps, _ = worlds.film(cameras, 0.5)
+    tone = torch.sin(torch.arange(4000) * 0.2)[:, None] / 4
+    return clip.replace(sound=Sound(tone, 8000), name="board"), cameras, maps
+
+
+@pytest.fixture(scope="module")
+def given(filmed: tuple[Clip, Cameras, DepthMaps]) -> fourd.Scene:
+    clip, cameras, maps = filmed
+    return fourd.lift(clip, fourd.Config(camera=cameras, depth=maps))
+
+
+def test_given_geometry_gives_the_filmed_pictures_back(
+    filmed: tuple[Clip, Cameras, DepthMaps], given: fourd.Scene
+) -> None:
+    clip, cameras, _ = filmed
+    frames = given.render(given.cameras)
+    assert frames.rgb.shape == (6, *worlds.HW, 3) and frames.alpha.shape == frames.depth_m.shape == (6, *worlds.HW)
+    assert 0 <= float(frames.rgb.min()) and float(frames.rgb.max()) <= 1
+    # Measured 28 dB: the board's own motion mask comes from flow, not from the truth.
+    assert worlds.psnr(frames.rgb, clip.frames / 255) > 25
+    torch.testing.assert_close(given.cameras.world_from_cam, cameras.world_from_cam)
+    torch.testing.assert_close(given.cameras.time_s, clip.time_s)
+
+
+def test_given_arrays_may_be_larger_than_the_working_picture(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
+    clip, cameras, maps = filmed
+    scene = fourd.lift(clip, fourd.Config(camera=cameras, depth=maps, size=32))
+    assert scene.cameras.hw == (24, 32)
+    torch.testing.assert_close(scene.cameras.K[:, :2], cameras.K[:, :2] / 2)
+
+
+def test_a_scene_survives_its_file(given: fourd.Scene, tmp_path: Path) -> None:
+    given.save(tmp_path / "s.glb")
+    again = fourd.Scene.open(tmp_path / "s.glb")
+    assert torch.equal(again.render(again.cameras).rgb, given.render(given.cameras).rgb)
+    assert again.provenance == given.provenance
+    assert again.sound is not None and again.sound.rate_hz == 8000
+    json.dumps(given.provenance.config)
+
+
+def test_nothing_given_reports_on_the_way_and_makes_a_scene(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
+    clip, _, _ = filmed
+    events = list(fourd.steps(clip))
+    started = [e.stage for e in events if isinstance(e, Started)]
+    finished = [e.stage for e in events if isinstance(e, Finished)]
+    assert started == ["motion", "camera", "depth", "fuse"]
+    assert finished == ["motion", "camera", "depth", "motion", "fuse", "lift"]
+    assert all(0 <= e.done <= e.total for e in events if isinstance(e, Progress))
+    assert isinstance(events[-1], Finished)
+    scene = events[-1].result
+    assert isinstance(scene, fourd.Scene)
+    warned = [e.message for e in events if isinstance(e, Warned)]
+    assert scene.provenance.warnings == warned
+    assert set(scene.provenance.seconds) == {"motion", "camera", "depth", "fuse"}
+    # Of unknown scale, so the unit is the median depth of the first frame.
+    maps = next(e.result for e in events if isinstance(e, Finished) and e.stage == "depth")
+    assert isinstance(maps, DepthMaps)
+    first = scene.render(scene.cameras[:1])
+    assert float(first.depth_m[first.alpha > 0.5].median()) == pytest.approx(1, rel=0.1)
+
+
+def test_stopping_the_iteration_stops_the_work(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
+    steps = fourd.steps(filmed[0])
+    next(steps)
+    steps.close()
+    with pytest.raises(StopIteration):
+        next(steps)
+
+
+def test_the_same_seed_gives_the_same_bits(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
+    one, two = (fourd.lift(filmed[0], fourd.Config(quality="draft", seed=3)) for _ in range(2))
+    assert torch.equal(one.splats.mean_m, two.splats.mean_m)
+    assert torch.equal(one.cameras.K, two.cameras.K)
+
+
+def test_cameras_and_depth_from_files(filmed: tuple[Clip, Cameras, DepthMaps], tmp_path: Path) -> None:
+    clip, cameras, maps = filmed
+    np.savez(tmp_path / "cameras.npz", K=cameras.K.numpy(), world_from_cam=cameras.world_from_cam.numpy())
+    np.savez(tmp_path / "depth.npz", depth_m=maps.depth_m.numpy())
+    config = fourd.Config(
+        camera="file",
+        camera_file=tmp_path / "cameras.npz",
+        depth="file",
+        depth_file=tmp_path / "depth.npz",
+        quality="draft",
+    )
+    scene = fourd.lift(clip, config)
+    torch.testing.assert_close(scene.cameras.K, cameras.K)
+    assert float(scene.render(scene.cameras[:1]).depth_m.max()) == pytest.approx(worlds.WALL_M, rel=0.05)
+
+
+def test_given_depth_scales_the_solved_cameras(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
+    clip, _, maps = filmed
+    scene = fourd.lift(clip, fourd.Config(camera="still", depth=maps, quality="draft"))
+    torch.testing.assert_close(
+        scene.render(scene.cameras[:1]).depth_m[0, 2, 2], torch.tensor(worlds.WALL_M), rtol=0.05, atol=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (dict(camera="nonsense"), "nonsense"),
+        (dict(depth="nonsense"), "nonsense"),
+        (dict(camera="file"), "camera_file is not set"),
+        (dict(depth="file"), "depth_file is not set"),
+        (dict(camera=worlds.cameras(frames=4)), r"4 cameras were given for clip 'board', which has 6 frames"),
+        (dict(size=4), "size is 4"),
+    ],
+)
+def test_a_wrong_configuration_is_one_clear_error(
+    filmed: tuple[Clip, Cameras, DepthMaps], config: dict, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        fourd.lift(filmed[0], fourd.Config(**config))
+
+
+@pytest.mark.parametrize("kind", ["black", "white", "noise", "one frame", "two frames", "tall", "frozen"])
+def test_any_clip_makes_a_scene(kind: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    t = {"one frame": 1, "two frames": 2}.get(kind, 5)
+    h, w = (70, 33) if kind == "tall" else (40, 56)
+    frames = torch.randint(0, 256, (t, h, w, 3), generator=generator, dtype=torch.uint8)
+    if kind in ("black", "white"):
+        frames = torch.full_like(frames, 255 * (kind == "white"))
+    if kind in ("frozen", "tall", "two frames"):
+        frames = frames[:1].expand(t, -1, -1, -1)
+    scene = fourd.lift(Clip(frames, torch.arange(t, dtype=torch.float64) / 10), fourd.Config(quality="draft"))
+    shown = scene.render(scene.cameras)
+    assert torch.isfinite(shown.rgb).all() and torch.isfinite(shown.depth_m).all()
+    assert float(shown.alpha.mean()) > 0.9, "whatever was filmed is there"
+
+
+def test_export_and_video(given: fourd.Scene, tmp_path: Path) -> None:
+    given.export(tmp_path / "s.ply")
+    given.export(tmp_path / "s.json")
+    assert (tmp_path / "s.ply").read_bytes().startswith(b"ply")
+    assert json.loads((tmp_path / "s.json").read_text())["frames"]
+    with pytest.raises(InputError, match=r"Cannot export to 's\.xyz'"):
+        given.export(tmp_path / "s.xyz")
+    with pytest.raises(InputError, match=r"saved as \.glb"):
+        given.save(tmp_path / "s.mp4")
+    given.write_video(tmp_path / "source.mp4", given.path("source"))
+    heard = Clip.open(tmp_path / "source.mp4")
+    assert heard.sound is not None, "time runs as it was filmed, so the sound goes along"
+    given.write_video(tmp_path / "slow.mp4", given.path("source", speed=0.5))
+    assert Clip.open(tmp_path / "slow.mp4").sound is None
+    with pytest.raises(FourdError):
+        given.write_video(tmp_path / "no" / "x.mp4", given.path("source"))

@@ -20,8 +20,11 @@ _FAINT = 1e-4
 """Weight of the prior against a sure pixel in the first pass."""
 _COARSE = 0.02
 """Weight of the first pass against a sure pixel in the second."""
-_TORN = 1.06
-"""Ratio of inverse depths between neighbours that makes a depth edge."""
+_RAMP, _STEEPENINGS = 1.12, 3
+"""Ratio of inverse depths within three pixels that makes a ramp between two surfaces worth removing, and how many
+pixels of it are taken away from either side."""
+_TORN = 0.05
+"""Bend of the inverse depth over three pixels, as a share of it, that makes a depth edge."""
 
 
 def complete(
@@ -47,7 +50,18 @@ def complete(
     ratio = rho / prior
     coarse, _ = _spread(ratio, weight, np.ones_like(ratio), _FAINT, colour, _FAR, _FAR_COLOUR)
     fine, reached = _spread(ratio, weight, coarse, _COARSE, colour, _NEAR, _NEAR_COLOUR)
-    return (weight * rho + (1 - weight) * fine * prior).astype(np.float32), reached
+    whole = (weight * rho + (1 - weight) * fine * prior).astype(np.float32)
+    return _take_sides(whole, weight < 0.5), reached
+
+
+def _take_sides(rho: Float32[Array, "h w"], free: Bool[Array, "h w"]) -> Float32[Array, "h w"]:
+    """Turn ramps between two surfaces into steps: what lies between takes the value of the nearer neighbour."""
+    block = np.ones((3, 3), np.uint8)
+    for _ in range(_STEEPENINGS):
+        low, high = cv2.erode(rho, block), cv2.dilate(rho, block)
+        side = np.where(rho * rho > low * high, high, low)
+        rho = np.where(free & torn(rho) & (high > _RAMP * low), side, rho)
+    return rho
 
 
 def _spread(
@@ -66,9 +80,16 @@ def _spread(
 
 
 def torn(rho: Float32[Array, "h w"]) -> Bool[Array, "h w"]:
-    """Pixels beside a depth edge."""
-    block = np.ones((3, 3), np.uint8)
-    return cv2.dilate(rho, block) > _TORN * cv2.erode(rho, block)
+    """Pixels beside a depth edge.
+
+    A plane's inverse depth is linear in the picture, however steeply it is seen; so an edge is where it bends.
+    """
+    kernel = np.array([[1, -2, 1]], np.float32)
+    across = cv2.filter2D(rho, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+    down = cv2.filter2D(rho, -1, kernel.T, borderType=cv2.BORDER_REFLECT_101)
+    across[:, [0, -1]] = down[[0, -1]] = 0
+    bends = np.maximum(np.abs(across), np.abs(down)) > _TORN * rho
+    return cv2.dilate(bends.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
 def enlarge(

@@ -20,6 +20,8 @@ from fourd.types import Motion
 CONFIDENCE = 0.25
 _SMALLEST = 1 / 500
 """Share of the picture below which a region is a flaw of the mask and belongs to its surroundings."""
+_GAP = 1 / 60
+"""Parts of a region may be this far apart, of the longer side of the picture: masks tear where texture is poor."""
 _FOOT = 0.2
 """Share of a region's columns, the lowest ones, that are taken for its feet."""
 _MEMORY = 0.75
@@ -44,8 +46,10 @@ def find(moving: Bool[Array, "h w"], still: Float32[Array, "h w"]) -> Regions:
         still: Inverse depth of the still world, also behind what moves.
     """
     h = len(moving)
-    count, found = cv2.connectedComponents(moving.astype(np.uint8), connectivity=8)
-    label = np.asarray(found, np.int32)
+    size = 2 * round(max(moving.shape) * _GAP / 2) + 1
+    joined = cv2.dilate(moving.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    count, found = cv2.connectedComponents(joined, connectivity=8)
+    label = np.asarray(found, np.int32) * moving
     area = np.bincount(label.ravel(), minlength=count)
     kept = [k for k in range(1, count) if area[k] >= max(_SMALLEST * moving.size, 4)]
     names = np.zeros(count, np.int32)

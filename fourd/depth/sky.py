@@ -40,7 +40,7 @@ def find(
     slope = cv2.magnitude(
         cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
     )
-    near = (sure > 0.5) & (rho > far) & (cv2.GaussianBlur(slope, (0, 0), 1) > 0.5)
+    near = (sure > 0.5) & (rho > far) & (cv2.GaussianBlur(slope, (0, 0), 2) > 0.4)
     of_blue = _regions((blue > red + 15) & (blue >= green) & (high > 110), slope, near)
     of_white = _regions((high > 225) & (high - low < 40), slope, near)
     return of_blue, of_white & ~of_blue
@@ -56,8 +56,10 @@ def _regions(
     found = np.zeros_like(coloured)
     for k in range(1, count):
         region = label == k
+        core = inner & region
+        core = core if core.any() else region
         large = region.sum() >= _SMALLEST * region.size
-        if large and region[0].any() and (near & inner & region).sum() <= 0.1 * (inner & region).sum():
+        if large and region[0].any() and (near & core).sum() <= 0.1 * core.sum():
             found |= region
     # The soft rim between sky and roof has the sky's colour still.
     return cv2.dilate(found.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & coloured

@@ -53,7 +53,7 @@ class Evidence:
         sure = self.pixels_per_rho * middle > 8 * _NOISE_PX
         low, high = np.quantile(self.rho[sure] if sure.sum() > 30 else told, [0.02, 0.985])
         low = 0.0 if low < 0.4 * middle else 0.8 * low
-        return low, 1.3 * max(high, middle), middle
+        return float(low), float(1.3 * max(high, middle)), middle
 
 
 def gather(rig: Rig, motion: Motion) -> Evidence:

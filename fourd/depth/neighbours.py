@@ -14,8 +14,8 @@ _LEAST_PX = 2.0
 """Below this a frame tells too little."""
 _OVERLAP = 0.6
 """Share of the picture that must be seen in the other frame."""
-_REACH = 90
-"""How many frames away a neighbour may be."""
+_AWAY = sorted({round(1.18**k) for k in range(28)})
+"""How many frames away a neighbour may be: every number up to 8, then ever fewer, up to 87."""
 
 
 def shifts(rig: Rig, rho: float, i: int, others: list[int]) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
@@ -55,7 +55,7 @@ def choose(rig: Rig, rho: float, i: int) -> list[int]:
     """
     sides = []
     for way in (-1, 1):
-        others = [j for j in range(i + way, i + way * (_REACH + 1), way) if 0 <= j < len(rig)]
+        others = [i + way * away for away in _AWAY if 0 <= i + way * away < len(rig)]
         shift_px, overlap = shifts(rig, rho, i, others)
         usable = [k for k in range(len(others)) if shift_px[k] >= _LEAST_PX and overlap[k] >= _OVERLAP]
         sides.append([(float(shift_px[k]), others[k]) for k in usable])

@@ -13,6 +13,38 @@ CONTRAST = 0.08
 """Difference of colour (0 to 1) across which depth hardly spreads."""
 
 
+SPECKLE = 0.003
+"""Patches of depth smaller than this share of the picture are not believed, unless they are sure."""
+
+SPECKLE_STEP = 0.06
+"""Relative change of depth between neighbouring pixels that parts one patch from the next."""
+
+SURE = 0.9
+"""Confidence from which a pixel is never taken for a speckle."""
+
+
+@checked
+def without_speckles(depth_m: Float[Tensor, "h w"], confidence: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
+    """The confidence, set to 0 in small patches whose depth agrees with nothing around them.
+
+    A speckle of wrong depth is invisible from the source camera and tears a hole from everywhere else.
+
+    Args:
+        depth_m: Positive and finite where ``confidence`` is above 0.
+        confidence: 0 to 1; pixels of at least ``SURE`` keep theirs.
+    """
+    import cv2
+
+    if bool((confidence >= SURE).all()):
+        return confidence
+    steps = 1000.0  # Depth is compared on a logarithmic scale, in thousandths.
+    levels = (depth_m.clamp(min=1e-6).log() * steps).clamp(-16000, 16000).to(torch.int16).numpy().copy()
+    lost = 32767
+    cv2.filterSpeckles(levels, lost, int(SPECKLE * levels.size), round(SPECKLE_STEP * steps))
+    speckle = torch.from_numpy(levels == lost)
+    return torch.where(speckle & (confidence < SURE), 0.0, confidence)
+
+
 @checked
 def complete(
     depth_m: Float[Tensor, "h w"], confidence: Float[Tensor, "h w"], rgb: UInt8[Tensor, "h w 3"], far_m: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import UInt8
@@ -20,13 +22,15 @@ SAME_COLOUR = 0.12
 REACH = 0.15
 """How far sharpening may take a colour from the one that was filmed."""
 
+ENOUGH = 24
+"""Frames that are drawn again in each round of sharpening; more see nothing that these do not."""
+
 
 class Witnesses:
     """What frames know, kept compactly while they are fused."""
 
-    def __init__(self) -> None:
-        self.views: list[View] = []
-        self._flags: list[Tensor] = []
+    def __init__(self, views: Sequence[View] = (), flags: Sequence[Tensor] = ()) -> None:
+        self.views, self._flags = list(views), list(flags)
 
     def add(self, view: View) -> None:
         """Remember a frame."""
@@ -44,16 +48,18 @@ class Witnesses:
         frames and adds to each disc what its pixels lack (iterative back-projection: Irani and Peleg, 1991).
         """
         filmed = cloud.rgb
+        every = -(-len(self.views) // ENOUGH)
+        some = Witnesses(self.views[::every], self._flags[::every])
         for done in range(rounds):
             splats = cloud.coated().splats()
             lacks, flags = [], []
-            for view, flag in zip(self.views, self._flags, strict=True):
+            for view, flag in zip(some.views, some._flags, strict=True):
                 raster = native.rasterize(splats, view.K, view.world_from_cam, view.hw, view.time_s)
                 lacks.append(((view.rgb - raster.rgb).clamp(-1, 1) * 127 + 128.5).to(torch.uint8))
                 whole = (raster.alpha > 0.9) & ((raster.median_m / view.depth_m - 1).abs() < 2 * tolerance)
                 flags.append(flag * whole)
             nothing = torch.full_like(cloud.rgb, 128 / 255)
-            lack = self._ask(cloud, lacks, flags, nothing, tolerance).rgb
+            lack = some._ask(cloud, lacks, flags, nothing, tolerance).rgb
             better = cloud.rgb + (lack * 255 - 128) / 127
             # Where discs hide each other no colour of theirs makes up for it, and none may run away trying.
             cloud = cloud.painted(torch.minimum(torch.maximum(better, filmed - REACH), filmed + REACH).clamp(0, 1))

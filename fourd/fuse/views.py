@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from fourd.fuse.complete import complete
+from fourd.fuse.complete import complete, without_speckles
 from fourd.fuse.surface import Surface, surface
 from fourd.geometry import pinhole
 from fourd.types import Cameras, Clip, DepthMaps, Motion
@@ -78,6 +78,7 @@ class Views:
         if depth.shape != hw:
             depth, confidence = _nearest(depth, hw), _nearest(confidence, hw)
         rgb = self._clip.frames[i]
+        confidence = without_speckles(depth, confidence)
         whole = complete(depth, confidence, rgb, self._sky_m)
         return View(
             frame=i,

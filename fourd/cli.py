@@ -273,7 +273,7 @@ def main(args: Sequence[str] | None = None) -> int:
             if words == ["--version"]:
                 import importlib.metadata
 
-                print(f"fourd {importlib.metadata.version('fourd')}")
+                print(f"fourd {importlib.metadata.version('fourd')}", flush=True)
                 return 0
             status = tyro.extras.subcommand_cli_from_dict(
                 COMMANDS,
@@ -305,9 +305,11 @@ def _one_paragraph() -> Iterator[None]:
     except KeyboardInterrupt:
         print("\nfourd: Interrupted; nothing was written.", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read the output has gone. Python would complain again when it flushes at exit.
+    except OSError as error:
+        # Whoever read the output has gone, or its disk is full. Python would try, and complain, again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"fourd: {error}", file=sys.stderr)
         sys.exit(1)
 
 

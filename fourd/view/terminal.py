@@ -30,6 +30,9 @@ T = TypeVar("T")
 EVERY_S = 15.0
 """How often a log hears from a stage that takes its time."""
 
+_TELLING = 0.05
+"""The share of the work that must be done before the time left can be guessed."""
+
 
 def console() -> Console:
     """The standard error, which is where progress belongs."""
@@ -143,7 +146,8 @@ def _lines(console: Console) -> Iterator[Callable[[Event], None]]:
             if now - spoke.get(event.stage, first) >= EVERY_S and 0 < event.done < event.total:
                 spoke[event.stage] = now
                 left = (now - first) * (event.total / event.done - 1)
-                say(console, f"{event.stage}: {event.done} of {event.total}, about {said(left)} left")
+                about = f", about {said(left)} left" if event.done / event.total > _TELLING else ""
+                say(console, f"{event.stage}: {event.done} of {event.total}{about}")
         elif isinstance(event, events.Finished) and event.stage != "lift" and event.stage not in ended:
             ended.add(event.stage)  # The pipeline finishes motion twice, and refines it in between.
             say(console, f"{event.stage}: done in {said(event.seconds)}")

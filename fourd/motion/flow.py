@@ -47,7 +47,7 @@ class Dis:
         down, right = max(0, _SMALLEST_PX - h), max(0, _SMALLEST_PX - w)
         if down or right:
             a, b = (cv2.copyMakeBorder(x, 0, down, 0, right, cv2.BORDER_REPLICATE) for x in (a, b))
-        flow = self._dis.calc(a, b, None)[:h, :w]
+        flow = self._dis.calc(a, b, np.zeros((*a.shape, 2), np.float32))[:h, :w]
         # Where nothing can be matched DIS may run away; no pixel moves further than the picture is long.
         longest = float(max(h, w))
         return np.clip(np.nan_to_num(flow, nan=0.0), -longest, longest).astype(np.float32)
@@ -70,9 +70,7 @@ def grid(hw: tuple[int, int]) -> Float32[np.ndarray, "h w 2"]:
     return np.stack([x, y], -1)
 
 
-def consistent(
-    there: Float32[np.ndarray, "h w 2"], back: Float32[np.ndarray, "h w 2"]
-) -> Bool[np.ndarray, "h w"]:
+def consistent(there: Float32[np.ndarray, "h w 2"], back: Float32[np.ndarray, "h w 2"]) -> Bool[np.ndarray, "h w"]:
     """Where going there and back again ends where it began, inside the picture.
 
     The tolerance is that of Sundaram, Brox and Keutzer ("Dense point trajectories", 2010):

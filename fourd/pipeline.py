@@ -83,10 +83,10 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
 
     moves = yield from log.stage("motion", motion.estimate(clip))
     cameras = yield from log.stage("camera", find_cameras(clip, moves))
-    moves = motion.refine(moves, cameras)
+    moves = motion.refine(moves, cameras, clip=clip)
     maps = yield from log.stage("depth", find_depth(clip, cameras, moves))
     cameras, maps = _one_scale(config, cameras, maps, moves)
-    moves = motion.refine(moves, cameras, maps)
+    moves = motion.refine(moves, cameras, maps, clip)
     yield Finished("motion", moves, 0.0)
     splats = yield from log.stage("fuse", fuse.fuse(clip, maps, cameras, moves, _FUSE[config.quality]))
 

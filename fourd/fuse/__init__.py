@@ -48,10 +48,12 @@ def fuse(
     """
     views = Views(clip, maps, cameras, motion)
     keys = _spread(len(clip), config.keyframes)
-    cloud = yield from static.fuse(views, keys, disagreement(views, keys))
+    tolerance = disagreement(views, keys)
+    views.settle(tolerance)
+    cloud = yield from static.fuse(views, keys, tolerance)
     parts = [cloud.coated().splats()]
     if len(clip) > 1:
-        parts += yield from _momentary(views, parts[0], clip, config)
+        parts += yield from _momentary(views, parts[0], clip, tolerance, config)
     return Splats.concat(parts)
 
 
@@ -62,26 +64,27 @@ def _spread(total: int, most: int) -> list[int]:
     return sorted({round(k * (total - 1) / (most - 1)) for k in range(most)})
 
 
-def _momentary(views: Views, still: Splats, clip: Clip, config: FuseConfig) -> Steps[list[Splats]]:
-    stride = 1
-    wanted = {i: _unexplained(views[i], still, config) for i in _spread(len(clip), 8)}
-    share = sum(int(mask.sum()) for mask in wanted.values()) / len(wanted)
+def _momentary(views: Views, still: Splats, clip: Clip, tolerance: float, config: FuseConfig) -> Steps[list[Splats]]:
+    """Keyframes of short-lived splats, as many as the budget allows."""
+    probed = {i: _unexplained(views[i], still, tolerance, config) for i in _spread(len(clip), 8)}
+    share = sum(int(wanted.sum()) for wanted, _ in probed.values()) / len(probed)
     stride = max(1, -(-int(share * len(clip)) // config.moving_splats))
     frames = _spread(len(clip), -(-len(clip) // stride))
     gap_s = float(clip.time_s[-1] - clip.time_s[0]) / max(1, len(frames) - 1)
     parts = []
     for done, i in enumerate(frames):
-        mask = wanted[i] if i in wanted else _unexplained(views[i], still, config)
-        if bool(mask.any()):
-            parts.append(moving.at(views, i, mask, gap_s))
+        wanted, glaze = probed[i] if i in probed else _unexplained(views[i], still, tolerance, config)
+        if bool(wanted.any()):
+            parts.append(moving.at(views, i, wanted, glaze, gap_s))
         yield Progress("fuse", done + 1, len(frames))
     return parts
 
 
-def _unexplained(view: View, still: Splats, config: FuseConfig) -> Tensor:
-    """Pixels that move, and those that the still surface leaves open or shows in another colour."""
+def _unexplained(view: View, still: Splats, tolerance: float, config: FuseConfig) -> tuple[Tensor, Tensor]:
+    """Pixels that the still surface does not show as they were filmed, and which of them differ only in light."""
     raster = native.rasterize(still, view.K, view.world_from_cam, view.hw, view.time_s)
     # The mean over a few pixels: a texture half a pixel aside is no other light.
     off = torch.nn.functional.avg_pool2d((raster.rgb - view.rgb).permute(2, 0, 1), 5, 1, 2, count_include_pad=False)
-    off = off.abs().mean(0)
-    return dilate(view.moving, 2) | (raster.alpha < 0.6) | (off > config.unexplained)
+    wanted = dilate(view.moving, 2) | (raster.alpha < 0.6) | (off.abs().mean(0) > config.unexplained)
+    there = (raster.alpha > 0.6) & ((raster.median_m / view.depth_m - 1).abs() < 2 * tolerance)
+    return wanted, wanted & there & ~view.moving

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fourd.fuse.static import lift
-from fourd.fuse.views import View, Views, dilate, pick
+from fourd.fuse.views import View, Views, pick
 from fourd.geometry import pinhole
 from fourd.types import Splats
 
@@ -24,23 +24,24 @@ SMOOTH_PX = 4.0
 """Velocities are averaged over this many pixels of the same thing: flow is sharper than depth is steady."""
 
 
-def at(views: Views, i: int, wanted: Bool[Tensor, "h w"], gap_s: float) -> Splats:
+def at(views: Views, i: int, wanted: Bool[Tensor, "h w"], glaze: Bool[Tensor, "h w"], gap_s: float) -> Splats:
     """Turn the wanted pixels of frame ``i`` into splats that live about ``gap_s``.
 
-    Those that stand still differ from the still surface only in their light. They are laid on it like a
+    Those that differ from the still surface only in their light stand still and are laid on it like a
     glaze: a little nearer to the camera, so that they and not the surface are seen while they live.
 
     Args:
         views: All frames.
         i: The keyframe.
         wanted: Which of its pixels.
+        glaze: Which of those differ only in their light.
         gap_s: Seconds from keyframe to keyframe.
     """
     view = views[i]
     cloud = lift(view, wanted)
-    glaze = ~dilate(view.moving, 2)[wanted]
-    cloud = dataclasses.replace(cloud, mean_m=cloud.mean_m - cloud.behind_m * glaze[:, None])
-    velocity = torch.where(glaze[:, None], 0.0, _velocity(views, view, wanted)[wanted])
+    laid = glaze[wanted][:, None]
+    cloud = dataclasses.replace(cloud, mean_m=cloud.mean_m - cloud.behind_m * laid)
+    velocity = torch.where(laid, 0.0, _velocity(views, view, wanted)[wanted])
     velocity = torch.cat([velocity, velocity[cloud.backs]])
     cloud = cloud.coated()
     return cloud.splats(velocity, torch.full((len(cloud),), view.time_s), LIFE * gap_s)

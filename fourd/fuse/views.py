@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fourd.fuse.complete import complete, without_speckles
 from fourd.fuse.surface import Surface, surface
+from fourd.fuse.verdict import Verdicts
 from fourd.geometry import pinhole
 from fourd.types import Cameras, Clip, DepthMaps, Motion
 
@@ -59,6 +60,7 @@ class Views:
         # A sample is enough for a percentile, and torch.quantile refuses more than 16 million values.
         sample = known[:: max(1, len(known) // 1_000_000)]
         self._last: dict[int, View] = {}
+        self._verdicts: Verdicts | None = None
         self._sky_m = SKY_SHARE * float(torch.quantile(sample, 0.95)) if len(sample) else 1.0
 
     def __len__(self) -> int:
@@ -86,15 +88,24 @@ class Views:
             frame_rgb=rgb,
             depth_m=whole,
             confidence=confidence.clamp(min=0.01),
-            moving=self.moving(i) > 0.5,
+            moving=self.moving(i),
             K=self._cameras.K[i],
             world_from_cam=self._cameras.world_from_cam[i],
             surface=surface(whole, self._cameras.K[i]),
         )
 
-    def moving(self, i: int) -> Float[Tensor, "h w"]:
-        """Probability that a pixel of frame ``i`` moves on its own, at the size of the picture."""
-        return _linear(self._motion.moving[i].float()[None], self._clip.hw)[0]
+    def settle(self, tolerance: float) -> None:
+        """From now on let sure depth overrule what flow says of motion; see ``Verdicts``."""
+        self._verdicts = Verdicts(self._maps, self._cameras, tolerance)
+        self._last.clear()
+
+    def moving(self, i: int) -> Bool[Tensor, "h w"]:
+        """Which pixels of frame ``i`` move on their own, at the size of the picture."""
+        moving = _linear(self._motion.moving[i].float()[None], self._clip.hw)[0] > 0.5
+        if self._verdicts is None:
+            return moving
+        moves, still = (_nearest(x.float(), self._clip.hw) > 0.5 for x in self._verdicts.of(i))
+        return (moving & ~still) | moves
 
     def flow(self, i: int, forward: bool) -> tuple[Float[Tensor, "h w 2"], Bool[Tensor, "h w"]]:
         """Flow to the next or the previous frame in pixels of the picture, and where it can be believed."""

@@ -89,5 +89,7 @@ def _blur(image: Tensor) -> Tensor:
     side = 2 * round(SMOOTH_PX * 0.85) + 1
     stack = image.reshape(1, -1, *image.shape[-2:])
     for _ in range(2):
-        stack = torch.nn.functional.avg_pool2d(stack, side, 1, side // 2, count_include_pad=False)
+        for box in ((side, 1), (1, side)):
+            padding = (box[0] // 2, box[1] // 2)
+            stack = torch.nn.functional.avg_pool2d(stack, box, 1, padding, count_include_pad=False)
     return stack.reshape(image.shape)

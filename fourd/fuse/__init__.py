@@ -23,7 +23,7 @@ from fourd.types import Cameras, Clip, DepthMaps, Motion, Splats
 class FuseConfig:
     """How finely to fuse."""
 
-    keyframes: int = 48
+    keyframes: int = 32
     """At most so many frames build the still surface, evenly spread."""
     moving_splats: int = 1_500_000
     """At most about so many short-lived splats; beyond that fewer keyframes give them."""

@@ -22,7 +22,7 @@ SAME_COLOUR = 0.12
 REACH = 0.15
 """How far sharpening may take a colour from the one that was filmed."""
 
-ENOUGH = 24
+ENOUGH = 16
 """Frames that are drawn again in each round of sharpening; more see nothing that these do not."""
 
 

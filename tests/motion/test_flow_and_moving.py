@@ -48,10 +48,10 @@ def test_progress_counts_the_frames() -> None:
     assert [e.done for e in events if isinstance(e, Progress)] == [0, 1, 2, 4]
 
 
-@pytest.mark.parametrize("travel_m", [0.0, 0.4])
-def test_a_sliding_board_is_found_and_the_wall_is_not(travel_m: float) -> None:
+@pytest.mark.parametrize(("travel_m", "speed_mps"), [(0.0, 0.8), (0.4, 1.0)])
+def test_a_sliding_board_is_found_and_the_wall_is_not(travel_m: float, speed_mps: float) -> None:
     cameras = worlds.cameras(frames=12, travel_m=travel_m)
-    _, maps, truth = worlds.film(cameras, 1.0)
+    _, maps, truth = worlds.film(cameras, speed_mps)
     blind = truth.replace(moving=torch.zeros_like(truth.moving))
     for depth in (None, maps):
         found = refine(blind, cameras, depth).moving > 0.5

@@ -17,6 +17,8 @@ from fourd.camera.model import NEAREST, Model, Seen, orthonormal, rotation, tang
 _TRIES = 8
 _TRACK_CAP = 25.0
 _LARGEST_FOCAL_STEP = 0.3
+_LEAST_NOISE_PX = 0.1
+"""No real track is better than this, all over the picture."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def focal_uncertainty(seen: Seen, model: Model, sigma_px: float, translation: bo
     model = model.pick(points, frames)
     w = weights(seen, model, sigma_px)
     noise = np.sqrt(_cost(seen, model, w) / max(float(w.sum()), 1e-9) / 2)
-    reduced = _System(seen, model, w / max(noise, 1e-3) ** 2, task).reduced(1e-9)[0]
+    reduced = _System(seen, model, w / max(noise, _LEAST_NOISE_PX) ** 2, task).reduced(1e-9)[0]
     try:
         variance = np.linalg.inv(reduced)[-1, -1]
     except np.linalg.LinAlgError:

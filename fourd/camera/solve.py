@@ -20,7 +20,7 @@ from fourd.camera.model import Model, Seen
 from fourd.camera.shots import keyframes, lasting_enough, still_share
 from fourd.camera.still import FOV_DEG
 from fourd.camera.tracks import Tracks, spread
-from fourd.camera.turning import explained, largest_turn_px, solve_turning
+from fourd.camera.turning import SURE_FOCAL, explained, largest_turn_px, solve_turning
 
 UNIT = 384.0
 """Errors are counted in pixels of a picture this long, whatever the size of the clip."""
@@ -47,8 +47,6 @@ _START_FOV_DEG = 62.0
 """Field of view from which the focal length is sought."""
 _ORDINARY_FOV_DEG = (25.0, 120.0)
 """Fields of view across the longer side between which ordinary lenses lie."""
-_SURE_FOCAL = 0.02
-"""Standard deviation of the focal length's logarithm, were errors independent, beyond which it is doubtful."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +145,7 @@ def _travelling(seen: Seen, key_seen: Seen, growth: Growth, keys: Int64[np.ndarr
             f" lens has; {_fov_deg(focal):.0f} degrees are taken. If you know it, give the cameras.",
         )
         model = adjust(known, replace(model, focal=focal), Task(0.8, 15, focal=False))
-    elif focal_uncertainty(known, model, 0.4) > _SURE_FOCAL:
+    elif focal_uncertainty(known, model, 0.4) > SURE_FOCAL:
         warnings += (
             f"The camera's path tells little about its focal length; a field of view of {_fov_deg(model.focal):.0f}"
             " degrees is the best guess. If you know it, give the cameras.",

@@ -17,8 +17,9 @@ from fourd.camera.model import Model, Seen, orthonormal
 _ROUNDS = 15
 _SOFT_PX = 3.0
 _ANNEAL = ((6.0, 6), (3.0, 8), (1.5, 8), (0.8, 10))
-SURE_FOCAL = 0.1
-"""Standard deviation of the logarithm of the focal length at which it is believed."""
+SURE_FOCAL = 0.02
+"""Standard deviation of the logarithm of the focal length, were errors independent, at which it is
+believed. They are not independent: the real error may be several times as large."""
 
 
 def align(p: Float64[np.ndarray, "n 3"], q: Float64[np.ndarray, "n 3"], soft: float) -> Float64[np.ndarray, "3 3"]:

@@ -33,6 +33,8 @@ _MEMORY = 0.97
 _CAP = 4.0
 _DEPTH_ERROR = 0.1
 """Relative error of depth that is given."""
+_DEPTH_SAYS = 0.5
+"""What disagreement with given depth counts: given depth is worst at the rims of things, where flow is, too."""
 _BELIEVED = 0.5
 """Confidence from which given depth is asked."""
 
@@ -112,7 +114,7 @@ def _log_odds(still: Still, given: Float[Tensor, "h w"] | None) -> Float[Tensor,
     excess = still.excess(still.inverse_depth()[0])
     if given is not None:
         against = still.excess(given.clamp(min=0), _DEPTH_ERROR)
-        excess = torch.where(given >= 0, torch.maximum(excess, against), excess)
+        excess = torch.where(given >= 0, torch.maximum(excess, _DEPTH_SAYS * against), excess)
     odds = 2 * torch.log(excess.clamp(min=1e-3) / _EVEN)
     return odds.clamp(_LEAST, _MOST) * still.heard
 

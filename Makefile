@@ -44,15 +44,15 @@ demo: $(DEMO)    ## Lift the sample clip and leave the scene, videos and a conta
 # Each file is made once, and again only if the clip or the code that makes it has changed.
 out/demo/scene.glb: data/sample.mp4 $(LIFTING) $(READY)
 	@mkdir -p $(@D)
-	@$(BIN)/fourd lift $< -o $@
+	@$(BIN)/fourd lift $< --size 480 -o $@
 out/demo/orbit.mp4: out/demo/scene.glb $(SOURCES)
-	@$(BIN)/fourd render $< --path orbit --degrees 30 -o $@
+	@$(BIN)/fourd render $< --path orbit --degrees 15 -o $@
 out/demo/bullet_time.mp4: out/demo/scene.glb $(SOURCES)
-	@$(BIN)/fourd render $< --path freeze --degrees 30 -o $@
+	@$(BIN)/fourd render $< --path freeze --degrees 15 -o $@
 out/demo/depth.mp4: out/demo/scene.glb $(SOURCES)
-	@$(BIN)/fourd render $< --path orbit --degrees 30 --show depth -o $@
+	@$(BIN)/fourd render $< --path orbit --degrees 15 --show depth -o $@
 out/demo/contact_sheet.png: out/demo/scene.glb $(SOURCES)
-	@$(BIN)/fourd render $< --path orbit --degrees 30 -o $@
+	@$(BIN)/fourd render $< --path orbit --degrees 15 -o $@
 
 test: $(READY)   ## All tests
 	@$(BIN)/python -m pytest -q

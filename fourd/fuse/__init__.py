@@ -25,7 +25,7 @@ class FuseConfig:
 
     keyframes: int = 32
     """At most so many frames build the still surface, evenly spread."""
-    moving_splats: int = 1_500_000
+    moving_splats: int = 1_000_000
     """At most about so many short-lived splats; beyond that fewer keyframes give them."""
     unexplained: float = 0.08
     """Difference of colour (0 to 1), over a few pixels, from which a still pixel is shown in its own light."""

@@ -25,6 +25,9 @@ from fourd.native import Raster
 COARSE = 1.6
 """A disc this many times as wide as the pixel that sees it again is replaced by finer ones."""
 
+ALIKE = 0.05
+"""Difference of colour (0 to 1) below which a pixel is drawn as it was filmed."""
+
 BARE = 1.25
 """How much wider discs are beside an edge, where an undercoat would stick out and so there is none."""
 
@@ -114,7 +117,9 @@ def _compare(cloud: Cloud, raster: Raster, front: Tensor, view: View, tolerance:
     seen_through = covered & (farthest / view.depth_m - 1 < -1.5 * allowed) & (view.confidence > 0.8 * model_sure)
     # Who is much less sure gives way. Where neither is sure, the first one stays: one surface, not two.
     unsure = (view.confidence < 0.5) & (view.confidence <= 1.25 * model_sure) & (away.abs() < 3 * allowed)
-    defers = covered & ~agrees & (unsure | (view.confidence < 0.5 * model_sure))
+    # And where the picture is right already, a second sheet would only be in the way.
+    right = ((raster.rgb - view.rgb).abs().mean(-1) < ALIKE) & (view.confidence <= 1.25 * model_sure)
+    defers = covered & ~agrees & (unsure | right | (view.confidence < 0.5 * model_sure))
     radius = cloud.scale_m[:, :2].prod(1).sqrt()[front]
     coarse = agrees & (radius * view.K[0, 0] / view.depth_m > COARSE * SIGMA_PX * _lean(view))
     return (agrees & ~coarse) | defers, coarse | (seen_through & ~defers)

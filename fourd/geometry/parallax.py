@@ -38,6 +38,8 @@ class Still:
     noise_px: Float[Tensor, "n h w"]
     """Standard deviation of ``e``."""
     followed: Bool[Tensor, "n h w"]
+    ahead: Bool[Tensor, " n"]
+    """Whether the frame lies ahead and not behind."""
 
     @property
     def heard(self) -> Bool[Tensor, "h w"]:
@@ -64,6 +66,9 @@ class Still:
     def excess(self, q: Float[Tensor, "h w"], q_error: float = 0.0) -> Float[Tensor, "h w"]:
         """Root mean square of the residuals with inverse depth q, in units of their noise; 0 where unheard.
 
+        It is taken over the frames ahead and over those behind, and the smaller one counts: what is
+        covered or uncovered is followed wrongly in one direction of time, what moves in both.
+
         Args:
             q: Inverse depth.
             q_error: Its relative error, which adds to the noise.
@@ -72,7 +77,12 @@ class Still:
         noise = (self.noise_px**2 + (q_error * q * self.d.norm(dim=-1)) ** 2).sqrt()
         # Nothing is more than thirty times out: one frame must not drown what the others say.
         squares = (residual / noise).clamp(max=30) ** 2 * self.followed
-        return (squares.sum(0) / self.followed.sum(0).clamp(min=1)).sqrt()
+        sides = []
+        for side in (self.ahead, ~self.ahead):
+            count = self.followed[side].sum(0)
+            sides.append(torch.where(count > 0, squares[side].sum(0) / count.clamp(min=1), torch.inf))
+        smaller = torch.minimum(*sides)
+        return torch.where(torch.isfinite(smaller), smaller, 0.0).sqrt()
 
 
 def still_world(chains: tuple[Chains, ...], cameras: Cameras, i: int, offsets: tuple[int, ...] = OFFSETS) -> Still:
@@ -88,7 +98,7 @@ def still_world(chains: tuple[Chains, ...], cameras: Cameras, i: int, offsets: t
     ray, grid = rays(cameras.K[i], hw), pixel_grid(hw)
     focal = float(cameras.K[i, :2, :2].diagonal().mean())
     here = cameras.world_from_cam[i]
-    found = []
+    found, ahead = [], []
     for chain in chains:
         for steps in offsets:
             j = chain.reach(i, steps)
@@ -102,7 +112,9 @@ def still_world(chains: tuple[Chains, ...], cameras: Cameras, i: int, offsets: t
             e, d = a[..., :2] - seen * a[..., 2:], b[:2] - seen * b[2]
             noise = (NOISE_PX**2 * steps + (NOISE_SHARE * flow.norm(dim=-1)) ** 2).sqrt()
             found.append((focal * e, focal * d, noise, followed))
+            ahead.append(j > i)
     if not found:
         none = torch.zeros(0, *hw)
-        return Still(torch.zeros(0, *hw, 2), torch.zeros(0, *hw, 2), none, none.bool())
-    return Still(*(torch.stack(part) for part in zip(*found, strict=True)))
+        return Still(torch.zeros(0, *hw, 2), torch.zeros(0, *hw, 2), none, none.bool(), none[:, 0, 0].bool())
+    e, d, noise_px, followed = (torch.stack(part) for part in zip(*found, strict=True))
+    return Still(e, d, noise_px, followed, torch.tensor(ahead))

@@ -20,8 +20,12 @@ from fourd.types import Cameras, Clip, DepthMaps, Motion
 
 _LONGEST_PX = 384
 """Longer side of the maps on which motion is judged; the result has the size of the motion's maps."""
-_EVEN = 4.5
-"""Residual, in units of its noise, at which motion is as likely as not: flow is often wrong by more than its noise."""
+_EVEN = 8.0
+"""Residual, in units of the frame's usual one, at which motion is as likely as not: large, because flow
+is often wrong by much more than usual."""
+_USUAL = (0.35, 1.2)
+"""Between these, in units of the expected noise, the median residual of a frame is taken to be its usual
+one: flow is never perfect, and more than half of a frame may move."""
 _LEAST, _MOST = -1.0, 4.0
 """Log-odds that one frame may add. Little speaks for rest: things may move so that nobody can tell."""
 _PRIOR = -0.5
@@ -33,7 +37,7 @@ _MEMORY = 0.97
 _CAP = 4.0
 _DEPTH_ERROR = 0.1
 """Relative error of depth that is given."""
-_DEPTH_SAYS = 0.5
+_DEPTH_SAYS = 0.75
 """What disagreement with given depth counts: given depth is worst at the rims of things, where flow is, too."""
 _BELIEVED = 0.5
 """Confidence from which given depth is asked."""
@@ -112,11 +116,13 @@ def _log_odds(still: Still, given: Float[Tensor, "h w"] | None) -> Float[Tensor,
     if not len(still.e):
         return torch.zeros(still.e.shape[1:3])
     excess = still.excess(still.inverse_depth()[0])
+    heard = still.heard
+    usual = min(max(float(excess[heard].median()), _USUAL[0]), _USUAL[1]) if heard.any() else _USUAL[1]
     if given is not None:
         against = still.excess(given.clamp(min=0), _DEPTH_ERROR)
         excess = torch.where(given >= 0, torch.maximum(excess, _DEPTH_SAYS * against), excess)
-    odds = 2 * torch.log(excess.clamp(min=1e-3) / _EVEN)
-    return odds.clamp(_LEAST, _MOST) * still.heard
+    odds = 2 * torch.log(excess.clamp(min=1e-3) / (_EVEN * usual))
+    return odds.clamp(_LEAST, _MOST) * heard
 
 
 def _carry(odds: list[Tensor], order: Iterable[int], chain: Chains) -> list[Tensor]:

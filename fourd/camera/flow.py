@@ -9,13 +9,19 @@ import torch
 
 from fourd.camera.model import orthonormal
 from fourd.camera.shots import cut, inside
-from fourd.camera.solve import UNIT, Solved, solve
+from fourd.camera.solve import UNIT, Solved, solve, standing
 from fourd.camera.tracks import follow
 from fourd.events import Progress, Steps, Warned
 from fourd.types import Cameras, Clip, Motion
 
 _MOST_WARNED = 8
-"""Shots of which each may complain; a strobe has one a frame."""
+"""Shots of which each may complain."""
+_MOST_CUTS = 0.34
+"""Cuts a frame over which a clip is no sequence of shots: it is plain, or noise, or flickers."""
+_NOTHING = (
+    "From most frames to the next almost nothing can be followed: the picture is plain, noisy or flickers."
+    " The camera is taken to stand still."
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,10 @@ class Flow:
         t = len(clip)
         tracks = yield from follow(clip)
         shots = cut(tracks)
+        if len(shots) - 1 > _MOST_CUTS * t:
+            yield Warned("camera", _NOTHING)
+            yield Progress("camera", 2 * t, 2 * t)
+            return _cameras(clip, [standing(t)])
         if len(shots) > 1:
             yield Warned("camera", _cut_message([first for first, _ in shots[1:]]))
         solved: list[Solved] = []
@@ -63,7 +73,7 @@ def load() -> Flow:
 def _cut_message(starts: list[int]) -> str:
     where = ", ".join(map(str, starts[:8])) + (", ..." if len(starts) > 8 else "")
     return (
-        f"The picture changes so much at frame {where} that nothing can be followed across."
+        f"At frame {where} the picture changes so much that almost nothing can be followed across."
         " Each part is solved for itself; cut the clip there for a scene that is sound."
     )
 

@@ -7,8 +7,9 @@ from jaxtyping import Bool, Int64
 
 from fourd.camera.tracks import Tracks, displacement_px, first_observation
 
-_FEWEST = 12
-"""Tracks from frame to frame with which two frames are held to be of one shot."""
+_FEWEST, _FEWEST_SHARE = 12, 0.08
+"""Tracks from frame to frame, and share of the usual number, with which two frames are of one shot: some
+points seem to find themselves again in any picture."""
 _STILL_PX = 0.5
 """Displacement, at a picture 384 pixels long, that noise explains."""
 _CELLS = 8
@@ -23,7 +24,8 @@ def linked(tracks: Tracks) -> Int64[np.ndarray, " t"]:
 def cut(tracks: Tracks) -> list[tuple[int, int]]:
     """The shots as (first frame, frame after the last): runs of frames that tracks hold together."""
     links = linked(tracks)
-    breaks = [k for k in range(1, tracks.length) if links[k] < _FEWEST]
+    least = max(_FEWEST, _FEWEST_SHARE * float(np.median(links[1:]))) if tracks.length > 1 else 0
+    breaks = [k for k in range(1, tracks.length) if links[k] < least]
     return list(zip([0, *breaks], [*breaks, tracks.length], strict=True))
 
 

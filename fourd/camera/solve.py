@@ -66,11 +66,11 @@ def solve(tracks: Tracks) -> Generator[float, None, Solved]:
     t = tracks.length
     unit = max(tracks.hw) / UNIT
     if t < 2 or still_share(tracks, unit) >= _STILL_SHARE:
-        return _standing(t)
+        return standing(t)
     tracks = lasting_enough(tracks, _LONG_TRACK, _SHORT_TRACK, _WANTED)
     tracks = tracks.pick(spread(tracks, _TRACKS, _CELL_PX * unit)[tracks.point])
     if tracks.points < _FEWEST_TRACKS:
-        return _standing(t, f"only {tracks.points} points could be followed through several frames")
+        return standing(t, f"only {tracks.points} points could be followed through several frames")
     seen = _seen(tracks, unit)
     keys = keyframes(tracks, *_KEYFRAMES)
     core = spread(tracks, _CORE_TRACKS, _CELL_PX * unit)
@@ -82,7 +82,7 @@ def solve(tracks: Tracks) -> Generator[float, None, Solved]:
         turning, sure = solve_turning(core_seen, focal_px(FOV_DEG), free_focal=False)
     share = explained(core_seen, turning, _EXPLAINED_PX)
     if share > 0.5 and largest_turn_px(turning, core_seen) < _STILL_PX:
-        return _standing(t)
+        return standing(t)
     yield 0.1
     if share < _TURNS:
         growth = yield from _grow(key_seen, core)
@@ -103,7 +103,8 @@ def _ordinary(focal: float) -> bool:
     return focal_px(wide) <= focal <= focal_px(narrow)
 
 
-def _standing(t: int, why: str = "") -> Solved:
+def standing(t: int, why: str = "") -> Solved:
+    """A camera that stands still for ``t`` frames, and why it is taken to, if that is not plain to see."""
     warnings = (f"The camera is taken to stand still: {why}, too few to tell how it moves.",) if why else ()
     return Solved("still", np.tile(np.eye(3), (t, 1, 1)), np.zeros((t, 3)), focal_px(FOV_DEG), warnings)
 

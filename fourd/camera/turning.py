@@ -88,9 +88,10 @@ def _chained(seen: Seen, focal: float) -> Model:
 def explained(seen: Seen, model: Model, within_px: float) -> float:
     """Share of the observations that lie within some pixels of where the model puts them.
 
-    Points with fewer than three observations do not count: any model explains them.
+    Points with fewer than three observations do not count, if there are three frames: any model
+    explains them.
     """
-    count = np.bincount(seen.point, minlength=seen.points)[seen.point] >= 3
+    count = np.bincount(seen.point, minlength=seen.points)[seen.point] >= min(3, seen.frames)
     return float((model.error(seen)[count] < within_px).mean()) if count.any() else 0.0
 
 

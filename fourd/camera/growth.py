@@ -23,7 +23,8 @@ _DROP_PX, _DROP_SHARE = 1.5, 0.1
 _ANNEAL = ((3.0, 12), (1.5, 15), (0.8, 12), (0.4, 40))
 """Error believed, in pixels, and iterations of each of the final adjustments."""
 _TOLERANCE = 1e-6
-"""Share of the cost at which a step ends an adjustment. The focal length comes last: stopping at 1e-4 costs 2 % of it."""
+"""A step that lowers the cost by a smaller share ends an adjustment. The focal length settles last: 1e-4
+would cost 2 % of it."""
 _ALL_FROM = 2
 """The first of the final adjustments that works with all points."""
 

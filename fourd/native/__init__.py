@@ -1,5 +1,5 @@
 """The only code that reaches the kernels: each module offers one, and ``reference`` says what they mean."""
 
-from fourd.native.rasterize import Raster, rasterize
+from fourd.native.rasterize import EPS2D_PX, Raster, rasterize
 
-__all__ = ["Raster", "rasterize"]
+__all__ = ["EPS2D_PX", "Raster", "rasterize"]

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fourd.errors import InputError, missing
+from fourd.native import EPS2D_PX
 from fourd.types import Cameras, Frames, Splats
 
 _FAINTEST = 1 / 255
@@ -62,7 +63,7 @@ def stream(splats: Splats, cameras: Cameras) -> Iterator[Frames]:
                 width=w,
                 height=h,
                 near_plane=0.01,
-                eps2d=0.05,
+                eps2d=EPS2D_PX,
                 sh_degree=degree,
                 render_mode="RGB+ED",
                 rasterize_mode="antialiased",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fourd.geometry.rigid import look_at
+from fourd.native import EPS2D_PX
 from fourd.types import SH_C0, Splats
 
 
@@ -61,4 +62,4 @@ def beside() -> Tensor:
 def arguments(s: Splats, K: Tensor, world_from_cam: Tensor, hw: tuple[int, int], at_s: float = 0.0) -> list[Any]:
     """What the operator ``fourd::rasterize`` and its reference take, in order."""
     tensors = [s.mean_m, s.quat_wxyz, s.scale_m, s.opacity, s.colour, s.velocity_mps, s.time_s, s.duration_s]
-    return [*tensors, K, world_from_cam, *hw, at_s, 0.1, 0.01]
+    return [*tensors, K, world_from_cam, *hw, at_s, EPS2D_PX, 0.01]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fourd.geometry.rigid import look_at, matrix_from_quat, matrix_from_rotvec, quat_from_matrix
-from fourd.native import Raster, rasterize
+from fourd.native import EPS2D_PX, Raster, rasterize
 from fourd.types import SH_C0, Splats
 from tests.native.splats import pinhole, scatter, splats
 
@@ -53,7 +53,7 @@ def test_a_flat_splat_on_the_axis_is_exactly_its_gaussian(angle: float, opacity:
     )
     turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     sharp = turn @ torch.diag(torch.tensor(s) * f / z) ** 2 @ turn.T
-    wide = sharp + 0.1 * torch.eye(2)
+    wide = sharp + EPS2D_PX * torch.eye(2)
     y, x = torch.meshgrid(torch.arange(HW[0]) + 0.5 - 16.5, torch.arange(HW[1]) + 0.5 - 23.5, indexing="ij")
     d = torch.stack([x, y], -1)
     power = torch.einsum("hwi,ij,hwj->hw", d, wide.inverse(), d) / 2

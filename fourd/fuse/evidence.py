@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
 from fourd import native
 from fourd.events import Progress, Steps
 from fourd.fuse.cloud import SIGMA_PX, Cloud
+from fourd.fuse.surface import flat
 from fourd.fuse.views import View, dilate
 from fourd.geometry import rigid
 from fourd.native.evidence import FLAT, STILL, Evidence, evidence
@@ -90,7 +90,4 @@ class Witnesses:
 
 def _flags(view: View) -> UInt8[Tensor, "h w"]:
     """Where nothing moves within three pixels, and where the depth does not jump within two."""
-    z = view.depth_m[None, None]
-    low, high = -F.max_pool2d(-z, 5, 1, 2), F.max_pool2d(z, 5, 1, 2)
-    flat = (high < 1.15 * low)[0, 0]
-    return (STILL * ~dilate(view.moving, 3) + FLAT * flat).to(torch.uint8)
+    return (STILL * ~dilate(view.moving, 3) + FLAT * flat(view.depth_m)).to(torch.uint8)

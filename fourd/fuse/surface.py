@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -72,6 +73,14 @@ def _slope(z: Tensor, axis: int, jump: float, focal_px: float) -> tuple[Tensor, 
     limit = STEEPEST / focal_px
     lost = share.abs() > max(limit, jump)
     return torch.where(lost, 0.0, -z * share.clamp(-limit, limit)), edge | lost
+
+
+@checked
+def flat(depth_m: Float[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+    """Where the depth does not jump within two pixels, so that half a pixel of error is no contradiction."""
+    z = depth_m[None, None]
+    low, high = -F.max_pool2d(-z, 5, 1, 2), F.max_pool2d(z, 5, 1, 2)
+    return (high < 1.15 * low)[0, 0]
 
 
 @checked

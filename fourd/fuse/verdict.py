@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
+from fourd.fuse.surface import flat
 from fourd.geometry import pinhole
 from fourd.native.evidence import FLAT, STILL, evidence
 from fourd.types import Cameras, DepthMaps
@@ -69,10 +70,8 @@ class Verdicts:
 
     def _flags(self, i: int) -> UInt8[Tensor, "h w"]:
         if i not in self._kept:
-            z = self._maps.depth_m[i][None, None]
-            low, high = -F.max_pool2d(-z, 5, 1, 2), F.max_pool2d(z, 5, 1, 2)
             known = self._maps.confidence[i] > 0
-            self._kept[i] = ((STILL + FLAT * (high < 1.15 * low)[0, 0]) * known).to(torch.uint8)
+            self._kept[i] = ((STILL + FLAT * flat(self._maps.depth_m[i])) * known).to(torch.uint8)
             if len(self._kept) > 2 * max(AHEAD) + 2:
                 del self._kept[next(iter(self._kept))]
         return self._kept[i]

@@ -74,11 +74,10 @@ def _flow(
     usable = ahead & (np.abs(flow).max(1) < _FAR_PX)
     flow[~usable] = 0
     visible = usable & (px >= 0).all(1) & (px[:, 0] <= w) & (px[:, 1] <= h)
-    # Look there with the other camera: whatever it meets first must be this very point.
+    # Look there with the other camera: nothing may be in the way to this very point.
     index = np.flatnonzero(visible)
     towards = way[index] / z[index, None]
     eye = np.ascontiguousarray(np.broadcast_to(pose[:3, 3], towards.shape))
-    first = other.hits(eye, towards).t
-    expected = np.where(hits.face[index] >= 0, z[index], np.inf)
-    visible[index] = first >= 0.999 * expected
+    reach = np.where(hits.face[index] >= 0, np.float32(0.999) * z[index], np.float32(1e30))
+    visible[index] = ~other.blocked(eye, towards, reach)
     return flow, visible

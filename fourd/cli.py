@@ -178,7 +178,7 @@ def render(
     if size is not None and hw is not None:
         raise InputError("--size and --hw were both given; give the longer side or both sides, not both.")
     opened = _opened(scene, device)
-    rate = film.even_fps(opened.cameras) if fps is None else fps
+    rate = opened.fps if fps is None else fps
     options: dict[str, Any] = {"fps": rate, "speed": speed, "turns": turns, "at_s": at, "duration_s": duration}
     options |= {"degrees": degrees, "amount": amount, "hw": hw}
     cameras = _cameras(opened, path, keyframes, options, size)

@@ -17,6 +17,7 @@ _REASONS = {
     errno.EACCES: "permission is denied",
     errno.EPERM: "permission is denied",
     errno.EROFS: "the file system is read-only",
+    errno.EFBIG: "it would be larger than a file may be",
     errno.ENOENT: "the folder does not exist",
     errno.ENOTDIR: "a part of the path is a file and not a folder",
     errno.EISDIR: "a folder is in the way",

@@ -12,8 +12,11 @@ from torch import Tensor
 from fourd import media, render
 from fourd.errors import InputError
 from fourd.formats import glb, ply, transforms
-from fourd.geometry import paths
+from fourd.geometry import clock, paths
 from fourd.types import Cameras, Frames, Provenance, Sound, Splats
+
+_IN_STEP_S = 0.04
+"""Pictures and sound may be so far apart before anybody minds (ITU-R BT.1359: 45 ms early is noticed)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,20 +104,25 @@ class Scene:
         """
         fps = fps or self.fps
         pictures = (_u8(frames.rgb[0]) for frames in render.stream(self.splats, cameras))
-        media.write_video(path, pictures, fps=fps, sound=self._heard(cameras, fps))
+        media.write_video(path, pictures, fps=fps, sound=self.heard(cameras, fps))
 
     @property
     def fps(self) -> float:
-        """Frame rate of the source, as the median time between its frames says."""
-        times = self.cameras.time_s
-        return 1 / float(times.diff().median()) if len(times) > 1 else 24.0
+        """The steady frame rate that fits the source best."""
+        return clock.even_fps(self.cameras.time_s)
 
-    def _heard(self, cameras: Cameras, fps: float) -> Sound | None:
-        """The sound on the clock of a video through ``cameras``, or none where time runs otherwise."""
-        steps = cameras.time_s.diff()
-        if self.sound is None or len(steps) == 0 or float((steps * fps - 1).abs().max()) > 0.02:
+    def heard(self, cameras: Cameras, fps: float) -> Sound | None:
+        """The sound of a film through ``cameras``, on the film's clock; none where time runs otherwise.
+
+        After the scene has ended, and its last moment is held, time may stand.
+        """
+        times = cameras.time_s
+        runs = times < times.max()
+        if self.sound is None or not bool(runs.any()):
             return None
-        return self.sound.replace(start_s=self.sound.start_s - float(cameras.time_s[0]))
+        played = torch.arange(len(times), dtype=torch.float64) / fps
+        late = (times - times[0] - played)[runs].abs().max()
+        return self.sound.replace(start_s=self.sound.start_s - float(times[0])) if late < _IN_STEP_S else None
 
 
 def _u8(rgb: Tensor) -> Tensor:

@@ -82,3 +82,9 @@ def write_walk(path: Path, *, sound: bool = False) -> None:
         picture[20:56, 50 - 3 * i : 86 - 3 * i] = panel  # Three times as near.
         frames.append(torch.from_numpy(picture))
     media.write_video(path, frames, fps=10, sound=small_scene().sound if sound else None)
+
+
+def at_times(scene: Scene, *time_s: float) -> Cameras:
+    """The scene's first camera at other moments."""
+    first = scene.cameras[torch.zeros(len(time_s), dtype=torch.long)]
+    return first.replace(time_s=torch.tensor(time_s, dtype=torch.float64))

@@ -63,6 +63,20 @@ def run(
 
 
 @checked
+def even_fps(time_s: Float64[Tensor, " n"]) -> float:
+    """The steady frame rate that fits the times of some frames best; 24 if there is only one.
+
+    It is the mean rate, which rounded time stamps cannot upset; or the median rate, where the mean
+    is far off because the recording pauses.
+    """
+    steps = time_s.diff()
+    if len(steps) == 0:
+        return 24.0
+    mean, median = 1 / float(steps.mean()), 1 / float(steps.median())
+    return mean if abs(mean / median - 1) < 0.05 else median
+
+
+@checked
 def phase(frames: int, *, closed: bool) -> Float64[Tensor, " n"]:
     """How far along a path each frame is, from 0; the last is at 1, or one step short of it if ``closed``.
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from fourd.geometry import trajectory
+from fourd.geometry.clock import even_fps
 from fourd.scene import Scene
 from fourd.types import INVENTED
-from fourd.view.film import even_fps
 
 _CAMERA = {"still": "stands still", "rotation": "turns on the spot", "moving": "travels"}
 
@@ -24,7 +24,7 @@ def facts(scene: Scene) -> dict[str, Any]:
     h, w = cameras.hw
     focal = cameras.K.diagonal(dim1=1, dim2=2)[:, :2].double()
     still = torch.isinf(splats.duration_s) & (splats.velocity_mps == 0).all(1)
-    fps = even_fps(cameras)
+    fps = even_fps(cameras.time_s)
     sound = scene.sound
     return {
         "clip": from_.clip,

@@ -17,7 +17,7 @@ from fourd.errors import OutputError
 from fourd.events import Event, Progress
 from fourd.geometry import paths
 from fourd.scene import Scene
-from fourd.types import Cameras, Frames, Sound
+from fourd.types import Cameras, Frames
 from fourd.view.colour import Range, depth_picture, depth_range, quantised
 from fourd.view.output import check_target
 from fourd.view.sheet import contact_sheet
@@ -30,37 +30,8 @@ SHEET_PICTURES = 12
 """At most so many pictures are laid on a contact sheet."""
 _SHEET_SIZE = 480
 """Longer side in pixels of each picture on a contact sheet, at most."""
-_IN_STEP_S = 0.04
-"""Pictures and sound may be so far apart before anybody minds (ITU-R BT.1359: 45 ms early is noticed)."""
 _PROBES = 5
 """From so many frames the depth scale of a film is taken."""
-
-
-def even_fps(cameras: Cameras) -> float:
-    """The steady frame rate that fits these cameras' times best.
-
-    It is the mean rate, which rounded time stamps cannot upset; or the median rate, where the mean
-    is far off because the recording pauses.
-    """
-    steps = cameras.time_s.diff()
-    if len(steps) == 0:
-        return 24.0
-    mean, median = 1 / float(steps.mean()), 1 / float(steps.median())
-    return mean if abs(mean / median - 1) < 0.05 else median
-
-
-def heard(scene: Scene, cameras: Cameras, fps: float) -> Sound | None:
-    """The sound of a film through ``cameras``, on the film's clock; none where time runs otherwise.
-
-    After the scene has ended, and its last moment is held, time may stand.
-    """
-    times = cameras.time_s
-    runs = times < times.max()
-    if scene.sound is None or not bool(runs.any()):
-        return None
-    played = torch.arange(len(times), dtype=torch.float64) / fps
-    late = (times - times[0] - played)[runs].abs().max()
-    return scene.sound.replace(start_s=scene.sound.start_s - float(times[0])) if late < _IN_STEP_S else None
 
 
 def write(
@@ -98,7 +69,7 @@ def write(
         cameras = _of_sheet(cameras)
     developed = _watched(pictures(scene, cameras, show), len(cameras), watch)
     if kind == ".mp4":
-        media.write_video(path, developed, fps=fps, sound=heard(scene, cameras, fps))
+        media.write_video(path, developed, fps=fps, sound=scene.heard(cameras, fps))
     elif kind == ".png":
         cells = [(f"{time_s:.2f} s", p) for time_s, p in zip(cameras.time_s.tolist(), developed, strict=True)]
         media.write_picture(path, contact_sheet(cells) if len(cells) > 1 else cells[0][1])

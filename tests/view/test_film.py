@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,12 @@ import torch
 from fourd import media
 from fourd.errors import InputError, OutputError
 from fourd.events import Event, Progress
-from fourd.types import Cameras
 from fourd.view import film
-from tests.scenes import BALL_M, FPS, FRAMES, HW, WALL_M, small_scene
+from tests.scenes import BALL_M, FPS, FRAMES, HW, WALL_M, at_times, small_scene
 
 pytestmark = pytest.mark.needs("native")
 
 SCENE = small_scene()
-
-
-def at_times(*time_s: float) -> Cameras:
-    """The first camera at other moments."""
-    first = SCENE.cameras[torch.zeros(len(time_s), dtype=torch.long)]
-    return first.replace(time_s=torch.tensor(time_s, dtype=torch.float64))
 
 
 def test_a_video_holds_what_the_scene_renders(tmp_path: Path) -> None:
@@ -55,57 +47,25 @@ def test_alpha_is_shown_in_grey() -> None:
     assert int((picture - (alpha[..., None] * 255).to(torch.uint8)).abs().max()) <= 1
 
 
-@pytest.mark.parametrize(
-    ("cameras", "fps", "start_s"),
-    [
-        (SCENE.cameras, 10.0, 0.0),
-        (SCENE.cameras[2:], 10.0, -0.2),  # The film begins later than the sound.
-        (at_times(0.0, 0.1, 0.2, 0.2, 0.2), 10.0, 0.0),  # The last moment is held.
-        (SCENE.cameras, 20.0, None),  # Twice as fast.
-        (at_times(0.3, 0.2, 0.1), 10.0, None),  # Backwards.
-        (at_times(0.3, 0.3, 0.3), 10.0, None),  # Bullet time.
-        (at_times(0.3), 10.0, None),
-    ],
-    ids=["as filmed", "later", "held", "fast", "backwards", "frozen", "one"],
-)
-def test_sound_goes_along_where_time_runs_as_it_ran(cameras: Cameras, fps: float, start_s: float | None) -> None:
-    sound = film.heard(SCENE, cameras, fps)
-    assert (sound and sound.start_s) == (start_s if start_s is None else pytest.approx(start_s))
-    assert film.heard(dataclasses.replace(SCENE, sound=None), cameras, fps) is None
-
-
 def test_the_videos_sound_is_that_of_the_clip(tmp_path: Path) -> None:
     film.write(SCENE, SCENE.cameras, tmp_path / "a.mp4", fps=FPS)
-    film.write(SCENE, at_times(0.3, 0.3, 0.3), tmp_path / "b.mp4", fps=FPS)
+    film.write(SCENE, at_times(SCENE, 0.3, 0.3, 0.3), tmp_path / "b.mp4", fps=FPS)
     heard = media.read(tmp_path / "a.mp4").sound
     assert heard is not None and heard.rate_hz == 8000 and float(heard.samples.std()) > 0.1
     assert media.read(tmp_path / "b.mp4").sound is None
 
 
-@pytest.mark.parametrize("digits", [2, 3, 9])
-def test_rounded_time_stamps_do_not_change_the_frame_rate(digits: int) -> None:
-    times = torch.arange(100, dtype=torch.float64) / 23.976
-    rounded = (times * 10**digits).round() / 10**digits
-    cameras = SCENE.cameras[torch.zeros(100, dtype=torch.long)].replace(time_s=rounded)
-    assert film.even_fps(cameras) == pytest.approx(23.976, rel=2e-3)
-
-
-def test_a_pause_does_not_change_the_frame_rate_either() -> None:
-    assert film.even_fps(at_times(0.0, 0.1, 0.2, 5.2, 5.3)) == pytest.approx(10)
-    assert film.even_fps(at_times(0.0)) == 24.0
-
-
 def test_a_contact_sheet_holds_twelve_pictures_at_most(tmp_path: Path) -> None:
     film.write(SCENE, SCENE.cameras, tmp_path / "few.png", fps=FPS)
-    film.write(SCENE, at_times(*[i / 100 for i in range(70)]), tmp_path / "many.png", fps=FPS)
+    film.write(SCENE, at_times(SCENE, *[i / 100 for i in range(70)]), tmp_path / "many.png", fps=FPS)
     cell = HW[0] + 14 + 4, HW[1] + 4  # With a strip for the label, and a gap.
     assert media.read_picture(tmp_path / "few.png").shape == (2 * cell[0] + 4, 4 * cell[1] + 4, 3)
     assert media.read_picture(tmp_path / "many.png").shape == (3 * cell[0] + 4, 4 * cell[1] + 4, 3)
 
 
 def test_a_sheet_of_one_view_is_one_picture_of_full_size(tmp_path: Path) -> None:
-    film.write(SCENE, at_times(0.3, 0.3, 0.3), tmp_path / "a.png", fps=FPS)
-    rendered = SCENE.render(at_times(0.3)).rgb[0]
+    film.write(SCENE, at_times(SCENE, 0.3, 0.3, 0.3), tmp_path / "a.png", fps=FPS)
+    rendered = SCENE.render(at_times(SCENE, 0.3)).rgb[0]
     picture = media.read_picture(tmp_path / "a.png")
     assert int((picture - (rendered * 255 + 0.5).to(torch.uint8)).abs().max()) == 0
 

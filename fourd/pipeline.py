@@ -28,9 +28,9 @@ T = TypeVar("T")
 Quality = Literal["draft", "standard", "high"]
 
 _FUSE: dict[Quality, fuse.FuseConfig] = {
-    "draft": fuse.FuseConfig(keyframes=12, moving_splats=400_000),
-    "standard": fuse.FuseConfig(),
-    "high": fuse.FuseConfig(keyframes=96, moving_splats=6_000_000),
+    "draft": fuse.FuseConfig(keyframes=12, moving_splats=1_000_000),
+    "standard": fuse.FuseConfig(moving_splats=4_000_000),
+    "high": fuse.FuseConfig(keyframes=96, moving_splats=16_000_000),
 }
 
 

@@ -6,6 +6,17 @@
 
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)
 #define FOURD_HD __host__ __device__ __forceinline__
+#if defined(__CUDACC_RTC__)  // It has CUDA's mathematics built in, and no header of the C library.
+typedef unsigned char uint8_t;
+typedef short int16_t;
+typedef unsigned short uint16_t;
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef long long int64_t;
+typedef unsigned long long uint64_t;
+#else
+#include <stdint.h>
+#endif
 #else
 #include <math.h>
 #include <stdint.h>

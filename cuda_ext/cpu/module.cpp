@@ -5,7 +5,10 @@
 
 NB_MODULE(_cpu, m) {
     m.doc() = "CPU kernels of fourd. Reached through fourd.native.ops only.";
+    fourd::bind_discs(m);
     fourd::bind_evidence(m);
+    fourd::bind_gather(m);
+    fourd::bind_planes(m);
     fourd::bind_rasterize(m);
     fourd::bind_sweep(m);
 }

@@ -4,8 +4,12 @@
 
 namespace fourd {
 
-void bind_evidence(nanobind::module_& m);   // evidence.cpp
-void bind_rasterize(nanobind::module_& m);  // rasterize.cpp
-void bind_sweep(nanobind::module_& m);      // sweep.cpp
+void bind_discs(nanobind::module_& m);               // discs.cpp
+void bind_evidence(nanobind::module_& m);            // evidence.cpp
+void bind_gather(nanobind::module_& m);              // gather.cpp
+void bind_planes(nanobind::module_& m);              // planes.cpp
+void bind_rasterize(nanobind::module_& m);           // rasterize.cpp
+void bind_rasterize_backward(nanobind::module_& m);  // rasterize_backward.cpp
+void bind_sweep(nanobind::module_& m);               // sweep.cpp
 
 }  // namespace fourd

@@ -1,0 +1,161 @@
+// The wanted pixels of a frame as discs in the world.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <stdexcept>
+#include <vector>
+
+#include "fusion.h"
+#include "isa.h"
+#include "module.h"
+#include "parallel.h"
+
+namespace nb = nanobind;
+
+namespace fourd {
+namespace {
+
+constexpr int kBlock = 64;
+
+struct Input {
+    const float* depth_m;  // [h, w], whose slopes the discs follow
+    const float* place_m;  // [h, w], where they stand
+    const uint8_t* wanted;
+    Lens lens;
+    float R[9], eye[3];
+    float sigma_px;
+    int h, w;
+};
+
+struct Output {
+    float* mean_m;     // [n, 3]
+    float* quat_wxyz;  // [n, 4]
+    float* scale_m;    // [n, 3]
+    float* ray;        // [n, 3]
+};
+
+struct alignas(64) Block {
+    float x[kBlock], y[kBlock], z[kBlock], place[kBlock];
+    float left[kBlock], right[kBlock], above[kBlock], below[kBlock];
+    int has_left[kBlock], has_right[kBlock], has_above[kBlock], has_below[kBlock];
+    float mean[3][kBlock], quat[4][kBlock], scale[3][kBlock], ray[3][kBlock];
+};
+
+FOURD_INLINE void make_body(const Input& input, int count, Block& block) {
+    const Lens lens = input.lens;
+    const float sigma = input.sigma_px;
+    float R[9], eye[3];
+    for (int k = 0; k < 9; ++k) R[k] = input.R[k];
+    for (int k = 0; k < 3; ++k) eye[k] = input.eye[k];
+    Block& __restrict o = block;
+    for (int i = 0; i < count; ++i) {
+        bool edge;
+        const float lean_x =
+            lean(o.left[i], o.z[i], o.right[i], o.has_left[i] != 0, o.has_right[i] != 0, lens.inv_fx, edge);
+        const float lean_y =
+            lean(o.above[i], o.z[i], o.below[i], o.has_above[i] != 0, o.has_below[i] != 0, lens.inv_fy, edge);
+        float ray[3], a[3], b[3], q[4], s[3];
+        ray_through(lens, o.x[i], o.y[i], ray);
+        patch(lens, ray, lean_x, lean_y, a, b);
+        float wa[3], wb[3], wr[3];
+        for (int k = 0; k < 3; ++k) {
+            wa[k] = R[3 * k] * a[0] + R[3 * k + 1] * a[1] + R[3 * k + 2] * a[2];
+            wb[k] = R[3 * k] * b[0] + R[3 * k + 1] * b[1] + R[3 * k + 2] * b[2];
+            wr[k] = R[3 * k] * ray[0] + R[3 * k + 1] * ray[1] + R[3 * k + 2];
+        }
+        disc(wa, wb, sigma, q, s);
+        const float by = 1.0f / sqrtf(wr[0] * wr[0] + wr[1] * wr[1] + wr[2] * wr[2]);
+        const float z = o.place[i];
+        for (int k = 0; k < 3; ++k) {
+            o.mean[k][i] = eye[k] + z * wr[k];
+            o.scale[k][i] = z * s[k];
+            o.ray[k][i] = by * wr[k];
+        }
+        for (int k = 0; k < 4; ++k) o.quat[k][i] = q[k];
+    }
+}
+
+FOURD_DISPATCH(make, (const Input& input, int count, Block& block), (input, count, block))
+
+// The discs of a row go to `at` and on.
+void row_discs(const Input& in, int row, int64_t at, Isa isa, Block& b, const Output& out) {
+    const int64_t start = static_cast<int64_t>(row) * in.w;
+    const float* z = in.depth_m + start;
+    const bool has_above = row > 0, has_below = row + 1 < in.h;
+    for (int x = 0; x < in.w;) {
+        int count = 0;
+        for (; x < in.w && count < kBlock; ++x) {
+            if (!in.wanted[start + x]) continue;
+            const bool has_left = x > 0, has_right = x + 1 < in.w;
+            b.x[count] = static_cast<float>(x) + 0.5f;
+            b.y[count] = static_cast<float>(row) + 0.5f;
+            b.z[count] = z[x];
+            b.place[count] = in.place_m[start + x];
+            b.left[count] = has_left ? z[x - 1] : z[x];
+            b.right[count] = has_right ? z[x + 1] : z[x];
+            b.above[count] = has_above ? z[x - in.w] : z[x];
+            b.below[count] = has_below ? z[x + in.w] : z[x];
+            b.has_left[count] = has_left;
+            b.has_right[count] = has_right;
+            b.has_above[count] = has_above;
+            b.has_below[count++] = has_below;
+        }
+        FOURD_CALL(isa, make, (in, count, b));
+        for (int i = 0; i < count; ++i, ++at) {
+            for (int k = 0; k < 3; ++k) out.mean_m[3 * at + k] = b.mean[k][i];
+            for (int k = 0; k < 4; ++k) out.quat_wxyz[4 * at + k] = b.quat[k][i];
+            for (int k = 0; k < 3; ++k) out.scale_m[3 * at + k] = b.scale[k][i];
+            for (int k = 0; k < 3; ++k) out.ray[3 * at + k] = b.ray[k][i];
+        }
+    }
+}
+
+template <class T, class Shape>
+using Array = nb::ndarray<T, Shape, nb::c_contig, nb::device::cpu>;
+
+void discs(Array<const float, nb::ndim<2>> depth_m, Array<const float, nb::ndim<2>> place_m,
+           Array<const uint8_t, nb::ndim<2>> wanted, Array<const float, nb::shape<3, 3>> K,
+           Array<const float, nb::shape<4, 4>> world_from_cam, float sigma_px,
+           Array<float, nb::shape<-1, 3>> mean_m, Array<float, nb::shape<-1, 4>> quat_wxyz,
+           Array<float, nb::shape<-1, 3>> scale_m, Array<float, nb::shape<-1, 3>> ray, int threads) {
+    const size_t h = depth_m.shape(0), w = depth_m.shape(1);
+    if (place_m.shape(0) != h || wanted.shape(0) != h || place_m.shape(1) != w || wanted.shape(1) != w)
+        throw std::invalid_argument("the maps differ in size");
+    Input in{depth_m.data(), place_m.data(),      wanted.data(),      make_lens(K.data()), {}, {},
+             sigma_px,       static_cast<int>(h), static_cast<int>(w)};
+    for (int i = 0; i < 3; ++i) {
+        for (int j = 0; j < 3; ++j) in.R[3 * i + j] = world_from_cam(i, j);
+        in.eye[i] = world_from_cam(i, 3);
+    }
+    std::vector<int64_t> start(h + 1, 0);
+    for (size_t r = 0; r < h; ++r)
+        start[r + 1] =
+            start[r] + static_cast<int64_t>(w) - std::count(in.wanted + r * w, in.wanted + (r + 1) * w, 0);
+    for (size_t length : {mean_m.shape(0), quat_wxyz.shape(0), scale_m.shape(0), ray.shape(0)})
+        if (length != static_cast<size_t>(start[h]))
+            throw std::invalid_argument("the arrays of discs are not as long as there are wanted pixels");
+    const Output out{mean_m.data(), quat_wxyz.data(), scale_m.data(), ray.data()};
+    const Isa isa = best_isa();
+    constexpr int kRows = 8;
+    const nb::gil_scoped_release release;
+    parallel_for((in.h + kRows - 1) / kRows, threads, [&](int64_t part) {
+        Block block;
+        const int end = std::min(in.h, static_cast<int>(part + 1) * kRows);
+        for (int r = static_cast<int>(part) * kRows; r < end; ++r)
+            row_discs(in, r, start[static_cast<size_t>(r)], isa, block, out);
+    });
+}
+
+}  // namespace
+
+void bind_discs(nb::module_& m) {
+    m.def("discs", &discs, nb::arg("depth_m"), nb::arg("place_m"), nb::arg("wanted"), nb::arg("K"),
+          nb::arg("world_from_cam"), nb::arg("sigma_px"), nb::arg("mean_m"), nb::arg("quat_wxyz"),
+          nb::arg("scale_m"), nb::arg("ray"), nb::arg("threads"),
+          "The wanted pixels of a frame as discs in the world, row by row.");
+}
+
+}  // namespace fourd

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "gradient.h"
 #include "isa.h"
 #include "splat.h"
 
@@ -74,20 +75,28 @@ struct TileLists {
     int first_tile = 0, last_tile = 0;
     std::vector<uint32_t> begin;  // Of tile first_tile + i in `entries`; one more for the end.
     Buffer<uint32_t> entries{0};  // Positions among the sorted splats.
+    // Where asked for: a place for each entry, so that those of a splat lie together in the order of its
+    // tiles.
+    Buffer<uint32_t> slots{0};       // Of each entry.
+    Buffer<uint32_t> first_slot{0};  // Of each splat; one more for the end.
 };
 
 // Sorts splats into tiles, for one range of tiles after another that together are the picture. There is one
 // range only, unless the lists would fill the memory: ten thousand splats may each cover ten thousand tiles.
 class Tiler {
   public:
-    Tiler(const Buffer<Seen>& sorted, const Camera& camera, int threads);
+    // At most `max_entries` at a time, unless one tile has more. 2^25 are 128 MiB of lists.
+    Tiler(const Buffer<Seen>& sorted, const Camera& camera, int threads, size_t max_entries = size_t{1} << 25,
+          bool with_slots = false);
     // Fills the next range of tiles; false when there is none left.
     bool next(TileLists& lists);
 
   private:
     const Buffer<Seen>& sorted_;
     const int rows_, columns_, w_, threads_;
-    const size_t chunk_;                         // Splats that one thread takes.
+    const size_t chunk_;  // Splats that one thread takes.
+    const size_t max_entries_;
+    const bool with_slots_;
     std::vector<std::vector<uint32_t>> counts_;  // [chunk][tile]
     int next_tile_ = 0;
 };
@@ -98,5 +107,32 @@ void blend_tiles(const Buffer<Seen>& sorted, const TileLists& lists, const Camer
 
 void rasterize(const SplatArrays& splats, const Camera& camera, double time_s, const Pictures& out,
                int threads, Isa isa);
+
+// What the pictures were, and the derivatives of a loss by them. All [h, w], or [h, w, 3].
+struct PictureGradients {
+    const float *rgb, *alpha, *depth_m;
+    const float *by_rgb, *by_alpha, *by_depth_m;
+};
+
+// The derivatives by everything in SplatArrays, laid out alike, and by K [3, 3] and world_from_cam [4, 4].
+// Zero before: those of splats that are not seen are not written.
+struct SplatGradients {
+    float *mean_m, *quat_wxyz, *scale_m, *opacity, *colour, *velocity_mps, *time_s, *duration_s;
+    float *K, *world_from_cam;
+};
+
+// Adds to `splat_sums`, for each sorted splat, what the pixels of the tiles of `lists` say of it.
+// `entry_sums` is room to work in.
+void gather_pixels(const Buffer<Seen>& sorted, const TileLists& lists, const Camera& camera,
+                   const PictureGradients& in, Buffer<PixelSums>& entry_sums, Buffer<PixelSums>& splat_sums,
+                   int threads, Isa isa);
+
+// From there to the splats and the camera. `scrub`: what is not finite becomes 0.
+void project_gradients(const SplatArrays& splats, const Camera& camera, double time_s,
+                       const Buffer<Seen>& sorted, const Buffer<PixelSums>& sums, const SplatGradients& out,
+                       bool scrub, int threads, Isa isa);
+
+void rasterize_backward(const SplatArrays& splats, const Camera& camera, double time_s,
+                        const PictureGradients& in, const SplatGradients& out, int threads, Isa isa);
 
 }  // namespace fourd

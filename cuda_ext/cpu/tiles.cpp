@@ -10,8 +10,6 @@
 namespace fourd {
 namespace {
 
-constexpr size_t kMaxEntries = size_t{1} << 25;  // 128 MiB of lists at a time.
-
 struct Keyed {
     uint32_t key, position;
 };
@@ -107,7 +105,8 @@ Buffer<Seen> sort_by_depth(const Projected& projected, int threads) {
     return sorted;
 }
 
-Tiler::Tiler(const Buffer<Seen>& sorted, const Camera& camera, int threads)
+Tiler::Tiler(const Buffer<Seen>& sorted, const Camera& camera, int threads, size_t max_entries,
+             bool with_slots)
     : sorted_(sorted),
       rows_((camera.h + kTile - 1) / kTile),
       columns_((camera.w + kTile - 1) / kTile),
@@ -115,6 +114,8 @@ Tiler::Tiler(const Buffer<Seen>& sorted, const Camera& camera, int threads)
       threads_(threads),
       chunk_(std::max<size_t>((sorted.size + static_cast<size_t>(threads) - 1) / static_cast<size_t>(threads),
                               1)),
+      max_entries_(max_entries),
+      with_slots_(with_slots),
       counts_((sorted.size + chunk_ - 1) / chunk_) {
     parallel_for(static_cast<int64_t>(counts_.size()), threads_, [&](int64_t c) {
         std::vector<uint32_t>& count = counts_[static_cast<size_t>(c)];
@@ -135,29 +136,44 @@ bool Tiler::next(TileLists& lists) {
     lists.begin.assign(1, 0);
     // `counts` becomes where each chunk writes the next splat of each tile.
     size_t total = 0;
+    std::vector<size_t> in_chunk(counts_.size(), 0);
     for (; next_tile_ < tiles; ++next_tile_) {
         size_t here = 0;
         for (const auto& count : counts_) here += count[static_cast<size_t>(next_tile_)];
-        if (total > 0 && total + here > kMaxEntries) break;
-        for (auto& count : counts_) {
+        if (total > 0 && total + here > max_entries_) break;
+        for (size_t c = 0; c < counts_.size(); ++c) {
+            uint32_t& count = counts_[c][static_cast<size_t>(next_tile_)];
             const size_t start = total;
-            total += count[static_cast<size_t>(next_tile_)];
-            count[static_cast<size_t>(next_tile_)] = static_cast<uint32_t>(start);
+            total += count;
+            in_chunk[c] += count;
+            count = static_cast<uint32_t>(start);
         }
         lists.begin.push_back(static_cast<uint32_t>(total));
     }
     const int first_tile = lists.first_tile, last_tile = lists.last_tile = next_tile_;
     if (lists.entries.size < total) lists.entries = Buffer<uint32_t>(total);
-    parallel_for(static_cast<int64_t>(counts_.size()), threads_, [&](int64_t c) {
-        std::vector<uint32_t>& place = counts_[static_cast<size_t>(c)];
-        const size_t begin = static_cast<size_t>(c) * chunk_, end = std::min(begin + chunk_, sorted_.size);
+    if (with_slots_) {
+        if (lists.slots.size < total) lists.slots = Buffer<uint32_t>(total);
+        if (lists.first_slot.size == 0) lists.first_slot = Buffer<uint32_t>(sorted_.size + 1);
+        lists.first_slot[sorted_.size] = static_cast<uint32_t>(total);
+    }
+    parallel_for(static_cast<int64_t>(counts_.size()), threads_, [&](int64_t chunk) {
+        const size_t c = static_cast<size_t>(chunk);
+        std::vector<uint32_t>& place = counts_[c];
+        const size_t begin = c * chunk_, end = std::min(begin + chunk_, sorted_.size);
+        size_t slot = 0;
+        for (size_t before = 0; before < c; ++before) slot += in_chunk[before];
         for (size_t i = begin; i < end; ++i) {
+            if (with_slots_) lists.first_slot[i] = static_cast<uint32_t>(slot);
             each_tile_row(sorted_[i], first_tile / columns_, (last_tile - 1) / columns_, w_,
                           [&](int row, int first, int last) {
                               const int from = std::max(row * columns_ + first, first_tile);
                               const int to = std::min(row * columns_ + last, last_tile - 1);
-                              for (int t = from; t <= to; ++t)
-                                  lists.entries[place[static_cast<size_t>(t)]++] = static_cast<uint32_t>(i);
+                              for (int t = from; t <= to; ++t) {
+                                  const uint32_t at = place[static_cast<size_t>(t)]++;
+                                  lists.entries[at] = static_cast<uint32_t>(i);
+                                  if (with_slots_) lists.slots[at] = static_cast<uint32_t>(slot++);
+                              }
                           });
         }
     });

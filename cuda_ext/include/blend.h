@@ -34,4 +34,21 @@ FOURD_HD void blend(Pixel& p, float exponent, float r, float g, float b, float z
     p.alpha = after;
 }
 
+// The way back through `blend`, nearest first as well. `covered` is alpha so far; `worth` is the derivative
+// of the loss by this splat's weight in this pixel; `behind` the sum of weight x worth of this splat and all
+// that lie behind it. Gives the splat's alpha and weight, and in `e` the derivative by its exponent.
+FOURD_HD void blend_gradient(float& covered, float& behind, float exponent, float worth, float& alpha,
+                             float& weight, float& e) {
+    const bool counts = (exponent >= kLog2AlphaMin) & (covered <= kOpaque);
+    const float full = exp2_fast(exponent);
+    alpha = counts ? min2(full, kAlphaMax) : 0.0f;
+    weight = (1.0f - covered) * alpha;
+    covered += weight;
+    const float gain = weight * worth;
+    behind -= gain;
+    // A splat that covers more takes from those behind it. At the bound of alpha nothing moves.
+    const float by_log = gain - behind * alpha / (1.0f - alpha);
+    e = full < kAlphaMax ? 0.69314718f * by_log : 0.0f;
+}
+
 }  // namespace fourd

@@ -6,6 +6,7 @@ What it computes is said by ``reference.py`` and, for one splat and one pixel, b
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -52,9 +53,7 @@ _SCHEMA = (
 @torch.library.custom_op("fourd::rasterize", mutates_args=(), device_types="cpu", schema=_SCHEMA)
 def _rasterize(*args: Any) -> tuple[Tensor, ...]:
     tensors, (h, w, *parameters) = args[: len(_TENSORS)], args[len(_TENSORS) :]
-    for name, tensor in zip(_TENSORS, tensors, strict=True):
-        if tensor.dtype != torch.float32:
-            raise InputError(f"fourd::rasterize: {name} has dtype {tensor.dtype}; it must be torch.float32.")
+    _same_dtype("rasterize", _TENSORS, tensors)
     out = _empty(tensors[0], h, w)
     loader.cpu().rasterize(
         *(tensor.detach().contiguous().numpy() for tensor in tensors),
@@ -65,10 +64,59 @@ def _rasterize(*args: Any) -> tuple[Tensor, ...]:
     return out
 
 
+def _same_dtype(operator: str, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
+    for name, tensor in zip(names, tensors, strict=True):
+        if tensor.dtype != torch.float32:
+            raise InputError(f"fourd::{operator}: {name} has dtype {tensor.dtype}; it must be torch.float32.")
+
+
 @_rasterize.register_fake
 def _fake(*args: Any) -> tuple[Tensor, ...]:
     h, w = args[len(_TENSORS) : len(_TENSORS) + 2]
     return _empty(args[0], h, w)
+
+
+_PICTURES = "rgb alpha depth_m by_rgb by_alpha by_depth_m".split()
+_BACKWARD_SCHEMA = (
+    f"({', '.join(f'Tensor {name}' for name in _TENSORS)}, float at_s, float eps2d_px, float near_m,"
+    f" {', '.join(f'Tensor {name}' for name in _PICTURES)}) -> ({', '.join(['Tensor'] * len(_TENSORS))})"
+)
+
+
+@torch.library.custom_op("fourd::rasterize_backward", mutates_args=(), device_types="cpu", schema=_BACKWARD_SCHEMA)
+def _rasterize_backward(*args: Any) -> tuple[Tensor, ...]:
+    tensors, parameters, pictures = args[:10], args[10:13], args[13:]
+    _same_dtype("rasterize_backward", [*_TENSORS, *_PICTURES], [*tensors, *pictures])
+    out = tuple(torch.zeros_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors)
+    loader.cpu().rasterize_backward(
+        *(tensor.detach().contiguous().numpy() for tensor in tensors),
+        *parameters,
+        *(picture.detach().contiguous().numpy() for picture in pictures),
+        *(gradient.numpy() for gradient in out),
+        torch.get_num_threads(),
+    )
+    return out
+
+
+@_rasterize_backward.register_fake
+def _fake_backward(*args: Any) -> tuple[Tensor, ...]:
+    return tuple(torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in args[:10])
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    rgb, alpha, depth_m, median_m, index = output
+    ctx.save_for_backward(*inputs[:10], rgb, alpha, depth_m)
+    ctx.parameters = inputs[12:]
+    ctx.mark_non_differentiable(median_m, index)
+
+
+def _backward(ctx: Any, *by: Tensor) -> tuple[Any, ...]:
+    saved = ctx.saved_tensors
+    gradients = torch.ops.fourd.rasterize_backward(*saved[:10], *ctx.parameters, *saved[10:], *by[:3])
+    return (*gradients, *[None] * 5)
+
+
+_rasterize.register_autograd(_backward, setup_context=_remember)
 
 
 def _empty(like: Tensor, h: int, w: int) -> tuple[Tensor, ...]:
@@ -94,6 +142,12 @@ def rasterize(
     does not grow brighter (Mip-Splatting, Yu et al., 2024), and laid behind those nearer. Splats are sorted
     by the depth of their centres. A splat adds ``alpha = min(0.999, opacity exp(-d^2 / 2))`` of what is still
     uncovered; less than 1/255 counts as nothing, and a pixel covered to 0.9999 takes nothing more.
+
+    Where an input requires it, rgb, alpha and depth_m carry gradients, by every field of the splats but
+    ``source`` and by the camera; median_m and index do not. Each number of the input counts as free: the
+    gradient by ``world_from_cam`` is that by its first three rows as they are used (the rotation's columns and
+    the camera's place), and that by a quaternion is not bent to keep it unit. Whoever moves them along it
+    brings them back, or composes the pose from something smaller and lets autograd do the rest.
 
     Args:
         splats: On the CPU.

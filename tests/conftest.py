@@ -21,9 +21,20 @@ def _importable(name: str) -> str:
     return "" if importlib.util.find_spec(name) else f"the package {name} is not installed"
 
 
+def _nvrtc() -> str:
+    from fourd.native import cuda_compile  # Not before the import hook stands.
+
+    try:
+        cuda_compile.version()
+    except ImportError as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
 REASONS = {
     "native": _native,
     "cuda": lambda: "" if torch.cuda.is_available() else "there is no CUDA device",
+    "nvrtc": _nvrtc,
     "gsplat": lambda: _importable("gsplat"),
     "shared": lambda: "" if SHARED.is_dir() else f"the measuring data is not at {SHARED}",
 }

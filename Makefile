@@ -60,7 +60,7 @@ test: $(READY)   ## All tests
 lint: $(READY)   ## Style
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/clang-format --dry-run --Werror $(wildcard cuda_ext/*/*.cpp cuda_ext/*/*.h)
+	@$(BIN)/clang-format --dry-run --Werror $(wildcard cuda_ext/*/*.cpp cuda_ext/*/*.cu cuda_ext/*/*.h)
 
 types: $(READY)  ## Static types
 	@$(BIN)/pyright --warnings
@@ -70,7 +70,7 @@ check: lint types test ## Everything that CI asks
 format: $(READY) ## Rewrite the sources in the house's style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@$(BIN)/clang-format -i $(wildcard cuda_ext/*/*.cpp cuda_ext/*/*.h)
+	@$(BIN)/clang-format -i $(wildcard cuda_ext/*/*.cpp cuda_ext/*/*.cu cuda_ext/*/*.h)
 
 clean:           ## Remove what was built
 	rm -rf $(VENV) build out fourd/native/*.so

@@ -46,15 +46,20 @@ inline SplatArrays splat_arrays(const Three<const float>& mean_m, const Four<con
                        static_cast<int64_t>(n), static_cast<int>(k)};
 }
 
-// The camera of a picture as large as `rgb`.
-template <class T>
-Camera camera_of(const Matrix3<const float>& K, const Matrix4<const float>& world_from_cam, const Rgb<T>& rgb,
-                 float eps2d_px, float near_m) {
-    const size_t h = rgb.shape(0), w = rgb.shape(1);
+// The camera of a picture of h x w pixels.
+inline Camera camera_of(const Matrix3<const float>& K, const Matrix4<const float>& world_from_cam, int64_t h,
+                        int64_t w, float eps2d_px, float near_m) {
     if (h < 1 || w < 1 || h > kMaxSide || w > kMaxSide)
         throw std::invalid_argument("sides must be 1 to 32767 pixels");
     return make_camera(K.data(), world_from_cam.data(), static_cast<int>(h), static_cast<int>(w), eps2d_px,
                        near_m);
+}
+
+template <class T>
+Camera camera_of(const Matrix3<const float>& K, const Matrix4<const float>& world_from_cam, const Rgb<T>& rgb,
+                 float eps2d_px, float near_m) {
+    return camera_of(K, world_from_cam, static_cast<int64_t>(rgb.shape(0)),
+                     static_cast<int64_t>(rgb.shape(1)), eps2d_px, near_m);
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 namespace fourd {
 
 void bind_discs(nanobind::module_& m);               // discs.cpp
+void bind_contribution(nanobind::module_& m);        // contribution.cpp
 void bind_evidence(nanobind::module_& m);            // evidence.cpp
 void bind_gather(nanobind::module_& m);              // gather.cpp
 void bind_planes(nanobind::module_& m);              // planes.cpp

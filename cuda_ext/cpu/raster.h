@@ -12,8 +12,8 @@
 
 namespace fourd {
 
-constexpr int kTile = 16;           // Pixels along a tile's side.
-constexpr size_t kMaxSide = 32767;  // Rows are kept in 16 bits.
+constexpr int kTile = 16;            // Pixels along a tile's side.
+constexpr int64_t kMaxSide = 32767;  // Rows are kept in 16 bits.
 
 // An array that is not cleared first: filling it is the job of the stage that asked for it.
 template <class T>

@@ -48,6 +48,7 @@ void rasterize_arrays(Three<const float> mean_m, Four<const float> quat_wxyz, Th
 
 void bind_rasterize(nb::module_& m) {
     bind_rasterize_backward(m);
+    bind_contribution(m);
     m.def("rasterize", &rasterize_arrays, nb::arg("mean_m"), nb::arg("quat_wxyz"), nb::arg("scale_m"),
           nb::arg("opacity"), nb::arg("colour"), nb::arg("velocity_mps"), nb::arg("time_s"),
           nb::arg("duration_s"), nb::arg("K"), nb::arg("world_from_cam"), nb::arg("at_s"),

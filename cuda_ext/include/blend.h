@@ -17,6 +17,14 @@ struct Pixel {
     int index;
 };
 
+// The weight alone: how much of the pixel the splat covers that was free. `covered` is alpha so far.
+FOURD_HD float lay(float& covered, float exponent) {
+    const bool counts = (exponent >= kLog2AlphaMin) & (covered <= kOpaque);
+    const float weight = (1.0f - covered) * (counts ? min2(exp2_fast(exponent), kAlphaMax) : 0.0f);
+    covered += weight;
+    return weight;
+}
+
 // `exponent` is the splat's log2(alpha) here. Without branches: the callers do many pixels at once.
 FOURD_HD void blend(Pixel& p, float exponent, float r, float g, float b, float z, int index) {
     const bool counts = (exponent >= kLog2AlphaMin) & (p.alpha <= kOpaque);

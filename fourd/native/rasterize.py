@@ -162,39 +162,52 @@ def rasterize(
         InputError: If something is not on the CPU, or a parameter is out of range.
         MissingError: If the extension is not built.
     """
-    for name, tensor in (("splats", splats.mean_m), ("K", K), ("world_from_cam", world_from_cam)):
-        if tensor.device.type != "cpu":
-            raise InputError(
-                f"native.rasterize draws on the CPU, and {name} is on {tensor.device}."
-                " Move it with .to('cpu'), or draw with fourd.render, which knows both."
-            )
-    h, w = hw
-    if not (1 <= h <= MAX_SIDE and 1 <= w <= MAX_SIDE):
-        raise InputError(f"native.rasterize: hw is {hw}; each side must be 1 to {MAX_SIDE} pixels.")
-    if not 1e-6 <= eps2d_px <= 1e6:
-        raise InputError(f"native.rasterize: eps2d_px is {eps2d_px:g}; it must lie between 1e-6 and 1e6.")
-    if not (near_m > 0 and math.isfinite(near_m)):
-        raise InputError(f"native.rasterize: near_m is {near_m:g}; it must be positive and finite.")
-    if not math.isfinite(time_s):
-        raise InputError(f"native.rasterize: time_s is {time_s:g}; it must be finite.")
-    if not bool((K.diagonal()[:2] > 0).all() & K.isfinite().all() & world_from_cam.isfinite().all()):
-        raise InputError("native.rasterize: K and world_from_cam must be finite, and the focal lengths positive.")
+    check("rasterize", splats, K, world_from_cam, hw, time_s, eps2d_px, near_m)
     return Raster(
         *torch.ops.fourd.rasterize(
-            splats.mean_m,
-            splats.quat_wxyz,
-            splats.scale_m,
-            splats.opacity,
-            splats.colour,
-            splats.velocity_mps,
-            splats.time_s,
-            splats.duration_s,
-            K.float(),
-            world_from_cam.float(),
-            h,
-            w,
+            *tensors(splats, K, world_from_cam),
+            *hw,
             time_s,
             eps2d_px,
             near_m,
         )
     )
+
+
+def tensors(splats: Splats, K: Tensor, world_from_cam: Tensor) -> list[Tensor]:
+    """What the operators on splats take first, in order."""
+    return [*(getattr(splats, name) for name in _TENSORS[:8]), K.float(), world_from_cam.float()]
+
+
+def check(
+    name: str,
+    splats: Splats,
+    K: Tensor,
+    world_from_cam: Tensor,
+    hw: tuple[int, int],
+    time_s: float,
+    eps2d_px: float,
+    near_m: float,
+) -> None:
+    """Refuse what the kernels cannot draw; ``name`` is the function that was asked.
+
+    Raises:
+        InputError: If something is not on the CPU, or a parameter is out of range.
+    """
+    for what, tensor in (("splats", splats.mean_m), ("K", K), ("world_from_cam", world_from_cam)):
+        if tensor.device.type != "cpu":
+            raise InputError(
+                f"native.{name} draws on the CPU, and {what} is on {tensor.device}."
+                " Move it with .to('cpu'), or draw with fourd.render, which knows both."
+            )
+    h, w = hw
+    if not (1 <= h <= MAX_SIDE and 1 <= w <= MAX_SIDE):
+        raise InputError(f"native.{name}: hw is {hw}; each side must be 1 to {MAX_SIDE} pixels.")
+    if not 1e-6 <= eps2d_px <= 1e6:
+        raise InputError(f"native.{name}: eps2d_px is {eps2d_px:g}; it must lie between 1e-6 and 1e6.")
+    if not (near_m > 0 and math.isfinite(near_m)):
+        raise InputError(f"native.{name}: near_m is {near_m:g}; it must be positive and finite.")
+    if not math.isfinite(time_s):
+        raise InputError(f"native.{name}: time_s is {time_s:g}; it must be finite.")
+    if not bool((K.diagonal()[:2] > 0).all() & K.isfinite().all() & world_from_cam.isfinite().all()):
+        raise InputError(f"native.{name}: K and world_from_cam must be finite, and the focal lengths positive.")

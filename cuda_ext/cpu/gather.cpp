@@ -2,6 +2,7 @@
 // them shown it already (redundant)?
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,35 +14,28 @@
 #include "isa.h"
 #include "module.h"
 #include "parallel.h"
+#include "sight.h"
 
 namespace nb = nanobind;
 
 namespace fourd {
 namespace {
 
-constexpr int kBlock = 256;  // Pixels that look into a frame together.
-
-// Pixels of one frame, and where another one sees them.
+// Pixels of one frame that look into another.
 struct alignas(64) Block {
-    float x[kBlock], y[kBlock], inverse[kBlock];
-    float to_x[kBlock], to_y[kBlock], ratio[kBlock];
-    int inside[kBlock];
+    float x[kSight], y[kSight], inverse[kSight], sure[kSight];
+    int64_t index[kSight];
+    Sight sight;
 };
 
-FOURD_INLINE void aim_body(const Passage& passage, int count, int h, int w, Block& block) {
+FOURD_INLINE void look_into(const Passage& passage, const Plane& there, int count, Block& block) {
     const Passage p = passage;
-    Block& __restrict b = block;
-    for (int i = 0; i < count; ++i) {
-        const Landing at = land(p, b.x[i], b.y[i], b.inverse[i], h, w);
-        b.to_x[i] = at.x;
-        b.to_y[i] = at.y;
-        b.ratio[i] = at.ratio;
-        b.inside[i] = at.inside;
-    }
+    const int h = there.h, w = there.w;
+    for (int i = 0; i < count; ++i)
+        put(block.sight, i, land(p, block.x[i], block.y[i], block.inverse[i], h, w), w);
+    fetch(there, count, block.sight);
+    perceive(count, block.sight);
 }
-
-FOURD_DISPATCH(aim, (const Passage& passage, int count, int h, int w, Block& block),
-               (passage, count, h, w, block))
 
 struct Frames {
     const float* inverse;         // [m, h, w]
@@ -67,7 +61,26 @@ struct Frames {
     }
 };
 
-constexpr float kByte = 1.0f / 255.0f;
+// Fills the block with the next pixels of the plane that stand still; returns how many. `next` runs on to
+// `end`.
+int take(const Plane& own, int64_t& next, int64_t end, Block& block) {
+    int count = 0;
+    while (next < end && count < kSight) {
+        const int64_t row = next / own.w;
+        const int64_t stop = std::min({(row + 1) * own.w, end, next + kSight - count});
+        const float y = static_cast<float>(row) + 0.5f;
+        float x = static_cast<float>(next - row * own.w) + 0.5f;
+        for (; next < stop; ++next, x += 1.0f) {
+            block.x[count] = x;
+            block.y[count] = y;
+            block.inverse[count] = std::fabs(own.inverse[next]);
+            block.sure[count] = static_cast<float>(own.sure[next]) * (1.0f / 255.0f);
+            block.index[count] = next;
+            count += own.sure[next] != 0;
+        }
+    }
+    return count;
+}
 
 // -- consistency --------------------------------------------------------------------------------------------
 
@@ -77,48 +90,52 @@ struct Tally {
     float* contradiction;  // [h, w]
 };
 
+struct alignas(64) Sums {
+    float support[kSight], contradiction[kSight], off[kSight];
+};
+
+FOURD_INLINE void ask_body(const Passage& passage, const Plane& there, float tolerance, int count,
+                           Block& block, Sums& sums) {
+    look_into(passage, there, count, block);
+    for (int i = 0; i < count; ++i) {
+        const float sure = block.sight.sure[i], inverse = block.inverse[i];
+        const float apart = block.sight.ratio[i] * block.sight.seen[i] - inverse;
+        const int says = opinion(apart, allowed(tolerance, 1.0f, sure) * inverse, block.sight.flat[i] > 0);
+        const float weight = says == kAgrees ? sure : 0.0f;
+        sums.support[i] += weight;
+        sums.off[i] += weight * apart;
+        sums.contradiction[i] += says == kContradicts ? sure : 0.0f;
+    }
+}
+
+FOURD_DISPATCH(ask,
+               (const Passage& passage, const Plane& there, float tolerance, int count, Block& block,
+                Sums& sums),
+               (passage, there, tolerance, count, block, sums))
+
 void consistency_rows(const Frames& frames, int64_t from, const std::vector<int64_t>& others,
                       const std::vector<Passage>& passages, float tolerance, int first, int last, Isa isa,
                       const Tally& out) {
     const Plane own = frames.plane(from);
     Block block;
-    int64_t index[kBlock];
-    float sure[kBlock], support[kBlock], contradiction[kBlock], off[kBlock];
+    Sums sums;
     const int64_t begin = static_cast<int64_t>(first) * own.w, end = static_cast<int64_t>(last) * own.w;
+    std::copy(own.inverse + begin, own.inverse + end, out.fused + begin);
+    std::fill(out.support + begin, out.support + end, 0.0f);
+    std::fill(out.contradiction + begin, out.contradiction + end, 0.0f);
     for (int64_t next = begin; next < end;) {
-        int count = 0;
-        for (; next < end && count < kBlock; ++next) {
-            out.fused[next] = own.inverse[next];
-            out.support[next] = out.contradiction[next] = 0;
-            if (own.sure[next] == 0) continue;
-            block.x[count] = static_cast<float>(next % own.w) + 0.5f;
-            block.y[count] = static_cast<float>(next / own.w) + 0.5f;
-            block.inverse[count] = std::fabs(own.inverse[next]);
-            sure[count] = static_cast<float>(own.sure[next]) * kByte;
-            support[count] = contradiction[count] = off[count] = 0;
-            index[count++] = next;
-        }
-        for (size_t k = 0; k < others.size(); ++k) {
-            const Plane there = frames.plane(others[k]);
-            FOURD_CALL(isa, aim, (passages[k], count, there.h, there.w, block));
-            for (int i = 0; i < count; ++i) {
-                if (!block.inside[i]) continue;
-                int near;
-                const float seen = look(there, block.to_x[i], block.to_y[i], near);
-                const float s = static_cast<float>(there.sure[near]) * kByte;
-                const float apart = block.ratio[i] * seen - block.inverse[i];
-                const float limit = allowed(tolerance, 1.0f, s) * block.inverse[i];
-                const int says = opinion(apart, limit, there.inverse[near] > 0);
-                support[i] += says == kAgrees ? s : 0.0f;
-                off[i] += says == kAgrees ? s * apart : 0.0f;
-                contradiction[i] += says == kContradicts ? s : 0.0f;
-            }
-        }
+        const int count = take(own, next, end, block);
+        std::fill_n(sums.support, count, 0.0f);
+        std::fill_n(sums.contradiction, count, 0.0f);
+        std::fill_n(sums.off, count, 0.0f);
+        for (size_t k = 0; k < passages.size(); ++k)
+            FOURD_CALL(isa, ask, (passages[k], frames.plane(others[k]), tolerance, count, block, sums));
         for (int i = 0; i < count; ++i) {
-            const float fused = block.inverse[i] + off[i] / (sure[i] + support[i]);
-            out.fused[index[i]] = own.inverse[index[i]] > 0 ? fused : -fused;
-            out.support[index[i]] = support[i];
-            out.contradiction[index[i]] = contradiction[i];
+            const int64_t at = block.index[i];
+            const float fused = block.inverse[i] + sums.off[i] / (block.sure[i] + sums.support[i]);
+            out.fused[at] = own.inverse[at] > 0 ? fused : -fused;
+            out.support[at] = sums.support[i];
+            out.contradiction[at] = sums.contradiction[i];
         }
     }
 }
@@ -135,17 +152,31 @@ struct Shown {
     uint8_t* explained;  // [h, w]
 };
 
-// Whether what the other frame has at `near` shows the pixel `index` of this one as well or better.
-bool explains(const Plane& there, int near, float seen, float ratio, float inverse, float sure,
-              const uint8_t* rgb, const uint8_t* rgb_there, const Rules& rules) {
-    const float s = static_cast<float>(there.sure[near]) * kByte;
-    if (s == 0) return false;
-    const float apart = std::fabs(ratio * seen - inverse);
-    const float limit = allowed(rules.tolerance, sure, s) * inverse;
-    if (apart < limit) return true;
-    // Who is unsure, or much less sure, or looks the same, gives way to a surface that is near: one sheet,
-    // not two.
-    if (apart >= 3 * limit || sure > 1.25f * s) return false;
+// What decides for one pixel: 1 if the other frame sees its point where it is; 2 if the two are to be
+// compared more closely; 0 if it tells nothing.
+FOURD_INLINE void compare_body(const Passage& passage, const Plane& there, float tolerance, int count,
+                               Block& block, int* near) {
+    look_into(passage, there, count, block);
+    for (int i = 0; i < count; ++i) {
+        const float sure = block.sight.sure[i], inverse = block.inverse[i];
+        const float apart = block.sight.ratio[i] * block.sight.seen[i] - inverse;
+        const float limit = allowed(tolerance, block.sure[i], sure) * inverse;
+        const bool closely = (fabsf(apart) < 3 * limit) | (apart < 0);
+        near[i] = sure > 0 ? (fabsf(apart) < limit ? 1 : closely ? 2 : 0) : 0;
+    }
+}
+
+FOURD_DISPATCH(compare,
+               (const Passage& passage, const Plane& there, float tolerance, int count, Block& block,
+                int* near),
+               (passage, there, tolerance, count, block, near))
+
+// Who is unsure, or looks the same, gives way to a surface close by that is no less sure: one sheet, not two.
+bool defers(const Block& block, int i, const uint8_t* rgb, const uint8_t* rgb_there, const Rules& rules) {
+    const float sure = block.sure[i], theirs = block.sight.sure[i];
+    const float apart = block.sight.ratio[i] * block.sight.seen[i] - block.inverse[i];
+    const float limit = allowed(rules.tolerance, sure, theirs) * block.inverse[i];
+    if (std::fabs(apart) >= 3 * limit || sure > 1.25f * theirs) return false;
     if (sure < 0.5f) return true;
     int off = 0;
     for (int c = 0; c < 3; ++c) off += std::abs(static_cast<int>(rgb[c]) - static_cast<int>(rgb_there[c]));
@@ -154,8 +185,11 @@ bool explains(const Plane& there, int near, float seen, float ratio, float inver
 
 // An outline may lie a pixel further in: a point in front of what the other frame sees is shown if what
 // stands beside it there agrees.
-bool beside(const Plane& there, int near, float ratio, float inverse, float limit) {
-    const int row = near / there.w, col = near % there.w;
+bool beside(const Plane& there, const Block& block, int i, float tolerance) {
+    const float ratio = block.sight.ratio[i], inverse = block.inverse[i];
+    if (ratio * block.sight.seen[i] >= inverse) return false;
+    const float limit = allowed(tolerance, block.sure[i], block.sight.sure[i]) * inverse;
+    const int row = block.sight.pixel[i] / there.w, col = block.sight.pixel[i] % there.w;
     for (int r = std::max(row - 1, 0); r <= std::min(row + 1, there.h - 1); ++r)
         for (int c = std::max(col - 1, 0); c <= std::min(col + 1, there.w - 1); ++c) {
             const int at = r * there.w + c;
@@ -173,48 +207,34 @@ void redundant_rows(const Frames& frames, int64_t from, const std::vector<int64_
     const uint8_t* rgb = out.rgb + 3 * from * area;
     float* pitch_m = out.pitch_m + from * area;
     Block block;
-    int64_t index[kBlock];
+    int near[kSight];
     const int64_t begin = static_cast<int64_t>(first) * own.w, end = static_cast<int64_t>(last) * own.w;
+    std::fill(out.explained + begin, out.explained + end, uint8_t{0});
     for (int64_t next = begin; next < end;) {
-        int count = 0;
-        for (; next < end && count < kBlock; ++next) {
-            out.explained[next] = 0;
-            if (own.sure[next] == 0) continue;
-            block.x[count] = static_cast<float>(next % own.w) + 0.5f;
-            block.y[count] = static_cast<float>(next / own.w) + 0.5f;
-            block.inverse[count] = std::fabs(own.inverse[next]);
-            index[count++] = next;
-        }
-        for (size_t k = 0; k < earlier.size() && count > 0; ++k) {
+        int count = take(own, next, end, block);
+        for (size_t k = 0; k < passages.size() && count > 0; ++k) {
             const Plane there = frames.plane(earlier[k]);
             const float* their_pitch_m = out.pitch_m + earlier[k] * area;
             const uint8_t* their_rgb = out.rgb + 3 * earlier[k] * area;
-            FOURD_CALL(isa, aim, (passages[k], count, there.h, there.w, block));
+            FOURD_CALL(isa, compare, (passages[k], there, rules.tolerance, count, block, near));
             int left = 0;
             for (int i = 0; i < count; ++i) {
-                const int64_t at = index[i];
-                bool shown = false;
-                if (block.inside[i]) {
-                    int near;
-                    const float seen = look(there, block.to_x[i], block.to_y[i], near);
-                    const float sure = static_cast<float>(own.sure[at]) * kByte;
-                    shown = explains(there, near, seen, block.ratio[i], block.inverse[i], sure, rgb + 3 * at,
-                                     their_rgb + 3 * near, rules) ||
-                            (block.ratio[i] * seen < block.inverse[i] &&
-                             beside(there, near, block.ratio[i], block.inverse[i],
-                                    rules.tolerance * block.inverse[i]));
-                    shown = shown && their_pitch_m[near] <= rules.coarse * pitch_m[at];
-                    if (shown) {
-                        out.explained[at] = 1;
-                        pitch_m[at] = their_pitch_m[near];
-                    }
+                const int64_t at = block.index[i];
+                const int pixel = block.sight.pixel[i];
+                const bool same =
+                    near[i] == 1 ||
+                    (near[i] == 2 && (defers(block, i, rgb + 3 * at, their_rgb + 3 * pixel, rules) ||
+                                      beside(there, block, i, rules.tolerance)));
+                if (same && their_pitch_m[pixel] <= rules.coarse * pitch_m[at]) {
+                    out.explained[at] = 1;
+                    pitch_m[at] = their_pitch_m[pixel];
+                    continue;
                 }
-                if (!shown) {
-                    block.x[left] = block.x[i];
-                    block.y[left] = block.y[i];
-                    block.inverse[left] = block.inverse[i];
-                    index[left++] = at;
-                }
+                block.x[left] = block.x[i];
+                block.y[left] = block.y[i];
+                block.inverse[left] = block.inverse[i];
+                block.sure[left] = block.sure[i];
+                block.index[left++] = at;
             }
             count = left;
         }
@@ -241,7 +261,8 @@ std::vector<Passage> passages_of(const Frames& frames, int64_t from, const std::
     std::vector<Passage> passages;
     for (int64_t k : others) {
         if (k < 0 || k >= frames.count) throw std::invalid_argument("there is no such other frame");
-        passages.push_back(frames.passage(from, k));
+        // No point lies between the pixels of a frame that is one wide or high: none is asked.
+        if (frames.h > 1 && frames.w > 1) passages.push_back(frames.passage(from, k));
     }
     return passages;
 }

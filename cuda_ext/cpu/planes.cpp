@@ -21,6 +21,7 @@ namespace {
 
 constexpr int kReach = 2;           // Pixels around one in which its depth must not jump.
 constexpr float kFarthest = 1e12f;  // Infinity would be neither flat nor an edge.
+constexpr int kBlock = 256;         // Pixels of a row that are worked on together.
 constexpr int kRows = 8;            // Rows that one thread takes at a time.
 
 struct Input {
@@ -59,43 +60,80 @@ FOURD_INLINE void extremes(const Input& in, int row, float* __restrict low, floa
     }
 }
 
-FOURD_INLINE void row_body(const Input& in, int row, float* low, float* high, const Output& out) {
-    extremes(in, row, low, high);
-    const int64_t at = static_cast<int64_t>(row) * in.w;
-    const float* __restrict here = in.depth_m + at;
-    const float* __restrict above = row > 0 ? here - in.w : here;
-    const float* __restrict below = row + 1 < in.h ? here + in.w : here;
-    const float* __restrict confidence = in.confidence + at;
-    const uint8_t* __restrict still = in.still + at;
-    float* __restrict inverse = out.inverse + at;
-    float* __restrict pitch_m = out.pitch_m + at;
-    uint8_t* __restrict sure = out.sure + at;
-    uint8_t* __restrict edges = out.edge + at;
-    const Lens lens = in.lens;
-    const bool has_above = row > 0, has_below = row + 1 < in.h;
-    const int w = in.w;
-    for (int x = 0; x < w; ++x) {
-        const int left = x > 0 ? x - 1 : 0, right = x + 1 < w ? x + 1 : w - 1;
-        const float z = min2(here[x], kFarthest);
+// A row of the input with those above and below, and the extremes of depth around each of its pixels.
+struct Row {
+    const float *here, *above, *below, *low, *high, *confidence;
+    const uint8_t* still;
+    bool has_above, has_below;
+    float y;
+};
+
+// What comes of some pixels of it. An array of its own, of which the compiler knows that nothing else lies
+// there, and no bytes: so the loop becomes vector instructions.
+struct alignas(64) Block {
+    float inverse[kBlock], pitch_m[kBlock];
+    int edge[kBlock], sure[kBlock];
+};
+
+FOURD_INLINE void pixels(const Lens& lens, const Row& in, int first, int count, bool has_left, bool has_right,
+                         Block& out) {
+    const Lens l = lens;
+    const Row row = in;
+    for (int i = 0; i < count; ++i) {
+        const int x = first + i;
+        const float z = min2(row.here[x], kFarthest);
+        const float before = min2(row.here[x - has_left], kFarthest);
+        const float after = min2(row.here[x + has_right], kFarthest);
+        const float above = min2(row.above[x], kFarthest), below = min2(row.below[x], kFarthest);
         bool edge_x, edge_y;
-        const float lean_x = lean(min2(here[left], kFarthest), z, min2(here[right], kFarthest), x > 0,
-                                  x + 1 < w, lens.inv_fx, edge_x);
-        const float lean_y = lean(min2(above[x], kFarthest), z, min2(below[x], kFarthest), has_above,
-                                  has_below, lens.inv_fy, edge_y);
+        const float lean_x = lean(before, z, after, has_left, has_right, l.inv_fx, edge_x);
+        const float lean_y = lean(above, z, below, row.has_above, row.has_below, l.inv_fy, edge_y);
         float ray[3], a[3], b[3];
-        ray_through(lens, static_cast<float>(x) + 0.5f, static_cast<float>(row) + 0.5f, ray);
-        patch(lens, ray, lean_x, lean_y, a, b);
-        pitch_m[x] = z * pitch(a, b);
-        const float nearest = min2(min2(min2(low[x - 2], low[x - 1]), min2(low[x + 1], low[x + 2])), low[x]);
-        const float farthest =
-            max2(max2(max2(high[x - 2], high[x - 1]), max2(high[x + 1], high[x + 2])), high[x]);
-        const float r = 1.0f / z;
-        inverse[x] = farthest < kFlatRatio * nearest ? r : -r;
-        edges[x] = edge_x | edge_y;
-        const float level = still[x] ? clamp(confidence[x], 0.0f, 1.0f) * 255.0f + 0.5f : 0.0f;
+        ray_through(l, static_cast<float>(x) + 0.5f, row.y, ray);
+        patch(l, ray, lean_x, lean_y, a, b);
+        out.pitch_m[i] = z * pitch(a, b);
+        const float* low = row.low + x;
+        const float* high = row.high + x;
+        const float nearest = min2(min2(min2(low[-2], low[-1]), min2(low[1], low[2])), low[0]);
+        const float farthest = max2(max2(max2(high[-2], high[-1]), max2(high[1], high[2])), high[0]);
+        out.inverse[i] = (farthest < kFlatRatio * nearest ? 1.0f : -1.0f) / z;
+        out.edge[i] = edge_x | edge_y ? 1 : 0;
         // What is known at all is never taken for unknown.
-        const float least = (still[x] != 0) & (confidence[x] > 0) ? 1.0f : 0.0f;
-        sure[x] = static_cast<uint8_t>(static_cast<int>(max2(level, least)));
+        const float least = row.confidence[x] > 0 ? 1.0f : 0.0f;
+        out.sure[i] = static_cast<int>(max2(clamp(row.confidence[x], 0.0f, 1.0f) * 255.0f + 0.5f, least));
+    }
+}
+
+FOURD_INLINE void row_body(const Input& in, int y, float* low, float* high, const Output& out) {
+    extremes(in, y, low, high);
+    const int64_t at = static_cast<int64_t>(y) * in.w;
+    const float* here = in.depth_m + at;
+    const bool has_above = y > 0, has_below = y + 1 < in.h;
+    const Row row{here,
+                  has_above ? here - in.w : here,
+                  has_below ? here + in.w : here,
+                  low,
+                  high,
+                  in.confidence + at,
+                  in.still + at,
+                  has_above,
+                  has_below,
+                  static_cast<float>(y) + 0.5f};
+    Block block;
+    for (int first = 0; first < in.w;) {
+        // The ends of a row have one neighbour only, or none.
+        const bool has_left = first > 0, has_right = first + 1 < in.w;
+        const int count = has_left & has_right ? std::min(kBlock, in.w - 1 - first) : 1;
+        if (count == 1)
+            pixels(in.lens, row, first, 1, has_left, has_right, block);
+        else
+            pixels(in.lens, row, first, count, true, true, block);
+        std::copy_n(block.inverse, count, out.inverse + at + first);
+        std::copy_n(block.pitch_m, count, out.pitch_m + at + first);
+        for (int i = 0; i < count; ++i) out.edge[at + first + i] = static_cast<uint8_t>(block.edge[i]);
+        for (int i = 0; i < count; ++i)
+            out.sure[at + first + i] = static_cast<uint8_t>(row.still[first + i] != 0 ? block.sure[i] : 0);
+        first += count;
     }
 }
 

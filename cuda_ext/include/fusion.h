@@ -171,7 +171,7 @@ FOURD_HD Landing land(const Passage& p, float x, float y, float inverse, int h, 
     const float Y = p.turn[3] * x + p.turn[4] * y + p.turn[5] + inverse * p.shift[1];
     const float Z = p.turn[6] * x + p.turn[7] * y + p.turn[8] + inverse * p.shift[2];
     Landing at;
-    const float by = 1.0f / (Z > 1e-6f ? Z : 1.0f);
+    const float by = 1.0f / Z;  // Infinite or NaN are outside, too: they compare as false.
     at.x = X * by;
     at.y = Y * by;
     at.ratio = Z;
@@ -187,20 +187,35 @@ struct Plane {
     int h, w;
 };
 
-// The inverse depth at (x, y), which is inside: on a surface between the centres of the four pixels around,
-// which is exact on a plane; beside a jump that of the pixel itself. `near` is the index of that pixel.
-FOURD_HD float look(const Plane& plane, float x, float y, int& near) {
+// The four pixels whose centres lie around (x, y), which is inside a picture: the index of the first, and how
+// far (x, y) lies from it towards the others.
+struct Corner {
+    int first;
+    float a, b;
+};
+
+FOURD_HD Corner corner_of(float x, float y, int w) {
     const float u = x - 0.5f, v = y - 0.5f;
     const int col = (int)u, row = (int)v;
-    const float a = u - (float)col, b = v - (float)row;
-    const int corner = row * plane.w + col;
-    near = corner + (a >= 0.5f) + (b >= 0.5f) * plane.w;
-    const float own = plane.inverse[near];
-    if (own <= 0) return -own;
-    const float* p = plane.inverse + corner;
-    const float top = fabsf(p[0]) + a * (fabsf(p[1]) - fabsf(p[0]));
-    const float bottom = fabsf(p[plane.w]) + a * (fabsf(p[plane.w + 1]) - fabsf(p[plane.w]));
-    return top + b * (bottom - top);
+    Corner corner;
+    corner.first = row * w + col;
+    corner.a = u - (float)col;
+    corner.b = v - (float)row;
+    return corner;
+}
+
+// The index of the pixel in which (x, y) lies.
+FOURD_HD int pixel_of(float x, float y, int w) { return (int)y * w + (int)x; }
+
+// The inverse depth there, of the four values of Plane::inverse: on a surface between them, which is exact on
+// a plane; beside a jump (`flat` false) that of the pixel itself.
+FOURD_HD float look(const Corner& c, float first, float right, float below, float opposite, bool& flat) {
+    const float upper = c.a >= 0.5f ? right : first, lower = c.a >= 0.5f ? opposite : below;
+    const float own = c.b >= 0.5f ? lower : upper;
+    flat = own > 0;
+    const float top = fabsf(first) + c.a * (fabsf(right) - fabsf(first));
+    const float bottom = fabsf(below) + c.a * (fabsf(opposite) - fabsf(below));
+    return flat ? top + c.b * (bottom - top) : fabsf(own);
 }
 
 // Relative difference in depth up to which two frames see one surface: more if one of them is unsure.

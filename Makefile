@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # The editable install keeps a list of packages, so a new folder asks for a new install; a new file does not.
-PACKAGES       := $(wildcard fourd/*/__init__.py)
+PACKAGES       := $(wildcard fourd/*/__init__.py fourd/*/*/__init__.py)
 NATIVE_SOURCES := $(wildcard cuda_ext/include/*.h cuda_ext/cpu/*.cpp cuda_ext/cpu/*.h cuda_ext/cpu/CMakeLists.txt)
 
 SOURCES := $(wildcard fourd/*.py fourd/*/*.py)

@@ -1,5 +1,7 @@
 // Dense stereo from a camera that moves: a plane sweep (Collins, 1996) and semi-global matching
 // (Hirschmueller, 2008). What each function computes is written plainly in fourd/native/sweep_reference.py.
+#include "sweep.h"
+
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
@@ -24,8 +26,7 @@ namespace nb = nanobind;
 
 namespace {
 
-constexpr int kChannels = 4;  // Three features and the validity.
-constexpr float kUnknown = 0.5f;
+using fourd::kSweepUnknown;
 
 template <typename T, int N>
 using In = nb::ndarray<const T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
@@ -52,52 +53,22 @@ struct View {
 
 // Where a pixel of the reference falls in a view, for every plane.
 FOURD_CLONES void walk(const View& view, float x, float y, const float* rho, int d, float* u, float* v) {
-    const float* t = view.turn;
-    const float a = t[0] * x + t[1] * y + t[2];
-    const float b = t[3] * x + t[4] * y + t[5];
-    const float c = t[6] * x + t[7] * y + t[8];
-    for (int i = 0; i < d; ++i) {
-        const float z = c + rho[i] * view.shift[2];
-        // Behind the camera there is no picture: the place is put outside of it.
-        const float inverse = z > 1e-6f ? 1.0f / z : std::numeric_limits<float>::quiet_NaN();
-        u[i] = (a + rho[i] * view.shift[0]) * inverse - 0.5f;
-        v[i] = (b + rho[i] * view.shift[1]) * inverse - 0.5f;
-    }
+    float far[3];
+    fourd::sweep_far(view.turn, x, y, far);
+    for (int i = 0; i < d; ++i) fourd::sweep_place(far, view.shift, rho[i], u[i], v[i]);
 }
 
 // Cost of matching features f of the reference with what a view shows at (u, v), 0 to 1.
 FOURD_CLONES void compare(const View& view, int h, int w, const float* f, float truncation, const float* u,
                           const float* v, int d, float* cost) {
-    const float last_x = static_cast<float>(w - 1), last_y = static_cast<float>(h - 1);
-    for (int i = 0; i < d; ++i) {
-        cost[i] = kUnknown;
-        if (!(u[i] >= 0 && u[i] < last_x && v[i] >= 0 && v[i] < last_y)) continue;  // Not a number, too.
-        const int x0 = static_cast<int>(u[i]), y0 = static_cast<int>(v[i]);
-        const float fx = u[i] - static_cast<float>(x0), fy = v[i] - static_cast<float>(y0);
-        const float* top = view.features + (static_cast<int64_t>(y0) * w + x0) * kChannels;
-        const float* low = top + static_cast<int64_t>(w) * kChannels;
-        float seen[kChannels];
-        for (int k = 0; k < kChannels; ++k) {
-            const float a = top[k] + fx * (top[k + kChannels] - top[k]);
-            const float b = low[k] + fx * (low[k + kChannels] - low[k]);
-            seen[k] = a + fy * (b - a);
-        }
-        if (!(seen[3] >= 0.9f)) continue;
-        const float sum = std::fabs(seen[0] - f[0]) + std::fabs(seen[1] - f[1]) + std::fabs(seen[2] - f[2]);
-        cost[i] = sum < truncation ? sum / truncation : 1.0f;  // Not a number counts as a mismatch.
-    }
+    for (int i = 0; i < d; ++i) cost[i] = fourd::sweep_cost(view.features, h, w, f, truncation, u[i], v[i]);
 }
 
 // Sorts a view's costs into the lowest `keep` so far, for every plane at once.
 FOURD_CLONES void insert(const float* cost, int d, int keep, float* lowest) {
     for (int i = 0; i < d; ++i) {
         float value = cost[i];
-        for (int k = 0; k < keep; ++k) {
-            float& held = lowest[k * d + i];
-            const float less = std::min(held, value);
-            value = std::max(held, value);
-            held = less;
-        }
+        for (int k = 0; k < keep; ++k) fourd::sweep_exchange(lowest[k * d + i], value);
     }
 }
 
@@ -105,7 +76,7 @@ FOURD_CLONES void quantise(const float* lowest, int d, int keep, uint8_t* out) {
     for (int i = 0; i < d; ++i) {
         float sum = 0;
         for (int k = 0; k < keep; ++k) sum += lowest[k * d + i];
-        out[i] = static_cast<uint8_t>(sum * (255.0f / static_cast<float>(keep)) + 0.5f);
+        out[i] = fourd::sweep_quantise(sum, keep);
     }
 }
 
@@ -140,15 +111,15 @@ void plane_sweep(In<float, 3> reference, In<float, 4> others, In<float, 3> turn,
     std::vector<uint8_t> raw(static_cast<size_t>(h) * w * d);
     std::vector<View> views;
     for (int j = 0; j < n; ++j)
-        views.push_back({others.data() + static_cast<int64_t>(j) * h * w * kChannels, turn.data() + j * 9,
-                         shift.data() + j * 3});
+        views.push_back({others.data() + static_cast<int64_t>(j) * h * w * fourd::kSweepChannels,
+                         turn.data() + j * 9, shift.data() + j * 3});
     in_parallel(h, threads, [&](int64_t begin, int64_t end) {
         std::vector<float> u(d), v(d), cost(d), lowest(static_cast<size_t>(keep) * d);
         for (int64_t y = begin; y < end; ++y)
             for (int x = 0; x < w; ++x) {
                 const int64_t pixel = y * w + x;
-                const float* f = reference.data() + pixel * kChannels;
-                std::fill(lowest.begin(), lowest.end(), n == 0 || f[3] < 0.5f ? kUnknown : 1.0f);
+                const float* f = reference.data() + pixel * fourd::kSweepChannels;
+                std::fill(lowest.begin(), lowest.end(), n == 0 || f[3] < 0.5f ? kSweepUnknown : 1.0f);
                 for (int j = 0; j < n && f[3] >= 0.5f; ++j) {
                     walk(views[j], x + 0.5f, static_cast<float>(y) + 0.5f, rho.data(), d, u.data(), v.data());
                     compare(views[j], h, w, f, truncation, u.data(), v.data(), d, cost.data());
@@ -167,16 +138,13 @@ void plane_sweep(In<float, 3> reference, In<float, 4> others, In<float, 3> turn,
 // ---------------------------------------------------------------------------------------------------------
 // Semi-global matching
 
-// One step of a path: L(p, i) = C(p, i) + min(L(q, i), L(q, i -+ 1) + p1, min L(q) + p2) - min L(q).
-// `before` and `now` have a border of one on either side that no plane can win from.
+// One step of a path for all planes; returns the lowest cost. `before` and `now` have a border of one on
+// either side that no plane can win from.
 FOURD_CLONES int16_t step(const uint8_t* cost, const int16_t* before, int16_t least, int d, int16_t p1,
                           int16_t p2, int16_t* now) {
-    const int16_t jump = static_cast<int16_t>(least + p2);
     int16_t lowest = std::numeric_limits<int16_t>::max();
     for (int i = 0; i < d; ++i) {
-        const int16_t beside = static_cast<int16_t>(std::min(before[i], before[i + 2]) + p1);
-        const int16_t best = std::min(std::min(before[i + 1], beside), jump);
-        const int16_t value = static_cast<int16_t>(cost[i] + best - least);
+        const int16_t value = fourd::sgm_step(cost[i], before + i + 1, least, p1, p2);
         now[i + 1] = value;
         lowest = std::min(lowest, value);
     }
@@ -196,8 +164,6 @@ FOURD_CLONES void add(const int16_t* now, int d, uint16_t* sum) {
     for (int i = 0; i < d; ++i) sum[i] = static_cast<uint16_t>(sum[i] + now[i + 1]);
 }
 
-constexpr int16_t kWall = std::numeric_limits<int16_t>::max() / 2;
-
 // A bundle of parallel paths: path k visits pixels first + k * beside + i * along, i = 0 .. length - 1, and
 // pays penalty[gap + k * gap_beside + i * gap_along] between i and i + 1.
 struct Bundle {
@@ -208,7 +174,8 @@ void sweep_paths(const Bundle& b, int64_t begin, int64_t end, int64_t length, co
                  const int16_t* penalty, int d, int16_t p1, uint16_t* sum) {
     const int64_t stride = d + 2;
     const int64_t paths = end - begin;
-    std::vector<int16_t> held(static_cast<size_t>(paths * stride), kWall), fresh(stride, kWall), least(paths);
+    std::vector<int16_t> held(static_cast<size_t>(paths * stride), fourd::kSgmWall),
+        fresh(stride, fourd::kSgmWall), least(paths);
     for (int64_t i = 0; i < length; ++i)
         for (int64_t k = 0; k < paths; ++k) {
             const int64_t pixel = b.first + (begin + k) * b.beside + i * b.along;
@@ -225,24 +192,8 @@ void sweep_paths(const Bundle& b, int64_t begin, int64_t end, int64_t length, co
         }
 }
 
-// The winner of a pixel, refined by a parabola through it and its neighbours, and its lead over the best
-// plane that is not next to it.
 FOURD_CLONES void choose(const uint16_t* sum, int d, float* plane, float* lead, int* winner) {
-    int best = 0;
-    for (int i = 1; i < d; ++i)
-        if (sum[i] < sum[best]) best = i;
-    float offset = 0;
-    if (best > 0 && best < d - 1) {
-        const float a = sum[best - 1], b = sum[best], c = sum[best + 1];
-        const float bend = a - 2 * b + c;
-        if (bend > 0) offset = 0.5f * (a - c) / bend;
-    }
-    int second = std::numeric_limits<uint16_t>::max();
-    for (int i = 0; i < d; ++i)
-        if (i < best - 2 || i > best + 2) second = std::min<int>(second, sum[i]);
-    *plane = static_cast<float>(best) + offset;
-    *lead = d > 5 ? static_cast<float>(second - sum[best]) / (4 * 255.0f) : 0.0f;
-    *winner = best;
+    fourd::sgm_choose(sum, d, *plane, *lead, *winner);
 }
 
 void semi_global(In<uint8_t, 3> cost, In<int16_t, 2> across, In<int16_t, 2> down, int p1, Out<float, 2> plane,
@@ -285,9 +236,9 @@ FOURD_CLONES void solve_lines(float* u, const float* alike, int64_t length, int6
             float& here = u[k * beside + i * along];
             const float ahead = i + 1 < length ? strength * edge[0] : 0.0f;
             const float behind = i > 0 ? strength * edge[-alike_along] : 0.0f;
-            const float pivot = 1 + ahead + behind - (i > 0 ? behind * upper[(i - 1) * lines + k] : 0.0f);
-            here = (here + (i > 0 ? behind * u[k * beside + (i - 1) * along] : 0.0f)) / pivot;
-            upper[i * lines + k] = ahead / pivot;
+            const float before = i > 0 ? u[k * beside + (i - 1) * along] : 0.0f;
+            const float upper_before = i > 0 ? upper[(i - 1) * lines + k] : 0.0f;
+            fourd::smooth_step(here, ahead, behind, before, upper_before, upper[i * lines + k]);
         }
     for (int64_t i = length - 2; i >= 0; --i)
         for (int64_t k = 0; k < lines; ++k)

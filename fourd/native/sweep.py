@@ -1,9 +1,11 @@
-"""Plane sweep and semi-global matching on the CPU, and smoothing along edges, as torch operators.
+"""Plane sweep and semi-global matching, and smoothing along edges, as torch operators.
 
 ``sweep_reference.py`` says what they compute.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from jaxtyping import Float32, Int16, UInt8
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from fourd.checked import checked
 from fourd.errors import InputError
+from fourd.native import loader
 
 MAX_PENALTY = 8000
 """Largest penalty of ``semi_global``: sums of costs and penalties must fit into 16 bits."""
@@ -26,12 +29,17 @@ MAX_PENALTY = 8000
 def _plane_sweep(
     reference: Tensor, others: Tensor, turn: Tensor, shift: Tensor, rho: Tensor, truncation: float
 ) -> Tensor:
-    from fourd.native import _cpu  # pyright: ignore[reportAttributeAccessIssue]
-
     out = torch.empty((*reference.shape[:2], len(rho)), dtype=torch.uint8)
     arrays = (x.contiguous().numpy() for x in (reference, others, turn, shift, rho))
-    _cpu.plane_sweep(*arrays, truncation, out.numpy(), torch.get_num_threads())
+    loader.cpu().plane_sweep(*arrays, truncation, out.numpy(), torch.get_num_threads())
     return out
+
+
+@_plane_sweep.register_kernel("cuda")
+def _plane_sweep_cuda(*args: Any) -> Any:
+    from fourd.native import sweep_cuda
+
+    return sweep_cuda.plane_sweep(*args)
 
 
 @_plane_sweep.register_fake
@@ -46,12 +54,17 @@ def _(reference: Tensor, others: Tensor, turn: Tensor, shift: Tensor, rho: Tenso
     schema="(Tensor cost, Tensor across, Tensor down, int p1) -> (Tensor, Tensor, Tensor)",
 )
 def _semi_global(cost: Tensor, across: Tensor, down: Tensor, p1: int) -> tuple[Tensor, Tensor, Tensor]:
-    from fourd.native import _cpu  # pyright: ignore[reportAttributeAccessIssue]
-
     plane, lead, residual = (torch.empty(cost.shape[:2], dtype=torch.float32) for _ in range(3))
     arrays = (x.contiguous().numpy() for x in (cost, across, down))
-    _cpu.semi_global(*arrays, p1, plane.numpy(), lead.numpy(), residual.numpy(), torch.get_num_threads())
+    loader.cpu().semi_global(*arrays, p1, plane.numpy(), lead.numpy(), residual.numpy(), torch.get_num_threads())
     return plane, lead, residual
+
+
+@_semi_global.register_kernel("cuda")
+def _semi_global_cuda(*args: Any) -> Any:
+    from fourd.native import sweep_cuda
+
+    return sweep_cuda.semi_global(*args)
 
 
 @_semi_global.register_fake
@@ -67,12 +80,17 @@ def _(cost: Tensor, across: Tensor, down: Tensor, p1: int) -> tuple[Tensor, Tens
     schema="(Tensor maps, Tensor across, Tensor down, float strength, int rounds) -> Tensor",
 )
 def _smooth_along_edges(maps: Tensor, across: Tensor, down: Tensor, strength: float, rounds: int) -> Tensor:
-    from fourd.native import _cpu  # pyright: ignore[reportAttributeAccessIssue]
-
     out = maps.clone(memory_format=torch.contiguous_format)
     arrays = (x.contiguous().numpy() for x in (out, across, down))
-    _cpu.smooth_along_edges(*arrays, strength, rounds, torch.get_num_threads())
+    loader.cpu().smooth_along_edges(*arrays, strength, rounds, torch.get_num_threads())
     return out
+
+
+@_smooth_along_edges.register_kernel("cuda")
+def _smooth_along_edges_cuda(*args: Any) -> Any:
+    from fourd.native import sweep_cuda
+
+    return sweep_cuda.smooth_along_edges(*args)
 
 
 @_smooth_along_edges.register_fake

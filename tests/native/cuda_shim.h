@@ -6,8 +6,6 @@
 #pragma once
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -70,7 +68,8 @@ static bool open(size_t first, size_t last, State at) {
     return any;
 }
 
-static void run_block() {
+// False if some wait at a barrier that the others never reach.
+static bool run_block() {
     for (Thread& thread : threads) {
         thread.state = State::kReady;
         getcontext(&thread.context);
@@ -92,21 +91,20 @@ static void run_block() {
         moved |= open(0, threads.size(), State::kAtBlock);
     }
     for (const Thread& thread : threads)
-        if (thread.state != State::kDone) {
-            fprintf(stderr, "a barrier that not all threads reach\n");
-            abort();
-        }
+        if (thread.state != State::kDone) return false;
+    return true;
 }
 
-static void run(unsigned blocks, unsigned block, std::function<void()> kernel) {
+static bool run(unsigned blocks, unsigned block, std::function<void()> kernel) {
     body = std::move(kernel);
-    threads = std::vector<Thread>(block);
+    if (threads.size() != block) threads = std::vector<Thread>(block);
     gridDim = {blocks, 1, 1};
     blockDim = {block, 1, 1};
     for (unsigned i = 0; i < blocks; ++i) {
         blockIdx = {i, 0, 0};
-        run_block();
+        if (!run_block()) return false;
     }
+    return true;
 }
 
 // The interface of cuLaunchKernel: the arguments as pointers to their values.
@@ -115,8 +113,8 @@ void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
     kernel(*static_cast<A*>(arguments[I])...);
 }
 template <class... A>
-void launch(void (*kernel)(A...), unsigned blocks, unsigned block, void** arguments) {
-    run(blocks, block, [=] { call(kernel, arguments, std::index_sequence_for<A...>{}); });
+bool launch(void (*kernel)(A...), unsigned blocks, unsigned block, void** arguments) {
+    return run(blocks, block, [=] { call(kernel, arguments, std::index_sequence_for<A...>{}); });
 }
 
 }  // namespace shim

@@ -29,8 +29,8 @@ def build(source: Path, folder: Path) -> ctypes.CDLL:
     names = re.findall(r'extern "C" __global__ void (\w+)\(', source.read_text())
     assert names, f"{source.name} has no kernels"
     runs = "".join(
-        f'extern "C" void run_{name}(unsigned blocks, unsigned block, void** arguments)'
-        f" {{ shim::launch({name}, blocks, block, arguments); }}\n"
+        f'extern "C" int run_{name}(unsigned blocks, unsigned block, void** arguments)'
+        f" {{ return shim::launch({name}, blocks, block, arguments); }}\n"
         for name in names
     )
     program, library = folder / f"{source.stem}.cpp", folder / f"{source.stem}.so"
@@ -66,8 +66,16 @@ class Shim:
             return
         if source not in self.libraries:
             self.libraries[source] = build(cuda_compile.folder() / "cuda" / f"{source}.cu", self.folder)
-        values = cuda_launch.packed(arguments)
-        pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
-        run = getattr(self.libraries[source], f"run_{kernel}")
-        run(ctypes.c_uint(-(-threads // block)), ctypes.c_uint(block), pointers)
+        run(self.libraries[source], kernel, threads, arguments, block)
         self.launched.append(kernel)
+
+
+def run(
+    library: ctypes.CDLL, kernel: str, threads: int, arguments: tuple[cuda_launch.Argument, ...], block: int
+) -> None:
+    """Launch a kernel of a library of ``build``."""
+    values = cuda_launch.packed(arguments)
+    pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+    blocks = -(-threads // block)
+    ended = getattr(library, f"run_{kernel}")(ctypes.c_uint(blocks), ctypes.c_uint(block), pointers)
+    assert ended, f"{kernel} has a barrier that not all of its threads reach"

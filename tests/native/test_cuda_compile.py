@@ -18,6 +18,7 @@ PROMISED = (80, 90, 100, 120)
 
 JUDGED = {
     "slice": {"slice_mark", "slice_take"},  # tests/native/test_slice.py
+    "sweep": {"sweep_match", "sweep_mean", "sweep_paths", "sweep_choose", "sweep_smooth"},  # test_sweep_cuda.py
 }
 """Where each kernel is run on the CPU and compared with its twin; a new one is not forgotten."""
 

@@ -1,4 +1,4 @@
-"""The command line: ``fourd lift``, ``render``, ``info``, ``export`` and ``doctor``.
+"""The command line: ``fourd lift``, ``render``, ``view``, ``info``, ``export`` and ``doctor``.
 
 Functions with type hints, made commands by tyro. What is heavy is imported when a command runs, so that
 ``fourd --help`` answers at once. Results go to the standard output, everything else to the standard error.
@@ -115,6 +115,7 @@ def lift(
     terminal.say(
         console,
         f"lifted in {terminal.said(sum(scene.provenance.seconds.values()))}. To look at it:\n"
+        f"  fourd view {_quoted(target)}\n"
         f"  fourd render {_quoted(target)} --path orbit -o {_quoted(target.with_name(f'{target.stem}_orbit.mp4'))}",
     )
 
@@ -163,7 +164,7 @@ def render(
         speed: How fast the scene's time runs; 0.5 is slow motion.
         fps: Frames a second of the video.
         turns: How often orbit and freeze swing to both sides.
-        keyframes: A nerfstudio camera_path.json to fly along. Implies --path keyframes.
+        keyframes: A camera_path.json of the player or of nerfstudio to fly along; --path FILE.json says the same.
         size: Longer side of the pictures.
         hw: Size of the pictures; the view is cut to these proportions.
         show: Colours; depth (near is light, holes are black); or how much of each pixel is covered.
@@ -171,6 +172,8 @@ def render(
     """
     from fourd.view import film
 
+    if keyframes is None and path.lower().endswith(".json"):
+        keyframes = Path(path)
     # Never the scene's own name: the clip may lie there.
     target = out or Path(f"{scene.stem}_{'keyframes' if keyframes else path}.mp4")
     output.check_target(target, film.KINDS)
@@ -216,14 +219,46 @@ def export(
 
     Args:
         scene: A scene that `fourd lift` made.
-        out: NAME.ply is one moment as 3D Gaussians, NAME.json the source cameras (transforms.json).
+        out: NAME.html is a page to look at, with everything in it; NAME.ply one moment as 3D Gaussians; NAME.json the
+            source cameras (transforms.json).
         at: The moment of a .ply.
     """
-    output.check_target(out, {".ply": "one moment", ".json": "the source cameras", ".glb": "the scene"})
+    kinds = {".ply": "one moment", ".json": "the source cameras", ".html": "a page", ".glb": "the scene"}
+    output.check_target(out, kinds)
     if at is not None and out.suffix.lower() != ".ply":
         raise InputError(f"--at chooses the moment of a .ply; '{out.name}' holds all of them.")
     _opened(scene).export(out, time_s=at)
     print(f"{out}: {_megabytes(out)}")
+
+
+def view(
+    scene: SceneArg,
+    /,
+    host: Annotated[str, arg(metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, arg(metavar="NUMBER")] = 0,
+    allow_network: Annotated[bool, arg(help_behavior_hint="")] = False,
+    browser: bool = True,
+) -> None:
+    """Look at a scene in a browser, until Ctrl-C.
+
+    Args:
+        scene: A scene that `fourd lift` made.
+        host: Where to listen; other machines reach 127.0.0.1 only through a tunnel.
+        port: Where to listen; 0 takes any that is free.
+        allow_network: Let --host be an address that other machines reach.
+        browser: Open a browser; its address is printed in any case.
+    """
+    from fourd.view import server
+
+    server.check_host(host, port, allow_network=allow_network)
+    server.check_scene(scene)
+
+    def ready(address: str) -> None:
+        print(address, flush=True)
+        opened = browser and server.open_browser(address)
+        terminal.say(terminal.console(), f"{'' if opened else 'Open this address in a browser. '}Ctrl-C ends it.")
+
+    server.serve(scene, host=host, port=port, ready=ready)
 
 
 def doctor() -> int:
@@ -247,11 +282,12 @@ def doctor() -> int:
     return 0 if able else 1
 
 
-COMMANDS = {"lift": lift, "render": render, "info": info, "export": export, "doctor": doctor}
+COMMANDS = {"lift": lift, "render": render, "view": view, "info": info, "export": export, "doctor": doctor}
 
 _DESCRIPTION = """Turn one ordinary video into a 4D scene that anyone can fly through.
 
   fourd lift walk.mp4 -o walk.glb
+  fourd view walk.glb
   fourd render walk.glb --path orbit --degrees 30 -o orbit.mp4
 
 `fourd COMMAND --help` says more about each command, `fourd --version` which version this is."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fourd import media, render
 from fourd.errors import InputError
-from fourd.formats import glb, ply, transforms
+from fourd.formats import glb, html, ply, transforms
 from fourd.geometry import clock, paths
 from fourd.types import Cameras, Frames, Provenance, Sound, Splats
 
@@ -50,7 +50,7 @@ class Scene:
         glb.write(Path(path), splats=self.splats, cameras=self.cameras, sound=self.sound, provenance=self.provenance)
 
     def export(self, path: str | Path, *, time_s: float | None = None) -> None:
-        """Write what another program reads: ``.ply`` (one moment) or ``.json`` (the source cameras).
+        """Write what others read: ``.html`` (a page to look at), ``.ply`` (one moment) or ``.json`` (the cameras).
 
         Args:
             path: Where to; the suffix chooses the format.
@@ -63,8 +63,29 @@ class Scene:
             ply.write(Path(path), self.splats, self.middle_s if time_s is None else time_s)
         elif suffix == ".json":
             transforms.write(Path(path), self.cameras)
+        elif suffix == ".html":
+            html.write(Path(path), self._page())
         else:
-            raise InputError(f"Cannot export to '{Path(path).name}'. Known are .glb, .ply and .json.")
+            raise InputError(f"Cannot export to '{Path(path).name}'. Known are .glb, .html, .ply and .json.")
+
+    def show(self, *, height_px: int = 480, limit_mb: float = 32.0) -> html.Embedded:
+        """The scene with its player, for a notebook, which displays what the last line of a cell returns.
+
+        Args:
+            height_px: Height of the player in the notebook.
+            limit_mb: The notebook keeps all that it shows. A scene that needs more megabytes gives a sentence
+                that says so, and what to do.
+
+        Example:
+            ``scene.show(height_px=600)``
+        """
+        return html.Embedded(self._page, height_px=height_px, limit_mb=limit_mb)
+
+    def _repr_html_(self) -> str:
+        return self.show()._repr_html_()
+
+    def _page(self) -> str:
+        return html.page(self.splats, self.cameras, self.sound, self.provenance)
 
     @property
     def middle_s(self) -> float:

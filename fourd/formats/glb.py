@@ -174,14 +174,7 @@ def read(path: str | Path) -> tuple[Splats, Cameras, Sound | None, Provenance]:
     Raises:
         FormatError: If the file is broken, is no GLB, holds no scene of ours, or one of a newer layout.
     """
-    document = _gltf.Document(path)
-    extras = _json.as_dict(document.json.get("extras", {}), f"{path}: extras")
-    if "fourd" not in extras:
-        raise FormatError(f"{path} is a GLB, but not one that this program saved: it has no extras.fourd.")
-    ours = _json.as_dict(extras["fourd"], f"{path}: extras.fourd")
-    version = _json.as_int(ours.get("version"), f"{path}: extras.fourd.version")
-    if version > VERSION:
-        raise FormatError(f"{path} has layout {version}; this program reads up to {VERSION}. Update fourd.")
+    document, ours = _opened(path)
     try:
         return (
             _read_splats(document, ours),
@@ -193,6 +186,34 @@ def read(path: str | Path) -> tuple[Splats, Cameras, Sound | None, Provenance]:
         raise
     except InputError as error:  # A noun refused its values; the fault is the file's.
         raise FormatError(f"{path} is broken: {error}") from error
+
+
+def check(path: str | Path) -> None:
+    """Refuse what is no scene of ours by its container, its extras and its cameras; the splats are not looked at.
+
+    Raises:
+        FormatError: As ``read`` does.
+    """
+    document, ours = _opened(path)
+    try:
+        _read_cameras(document, ours)
+    except FormatError:
+        raise
+    except InputError as error:
+        raise FormatError(f"{path} is broken: {error}") from error
+
+
+def _opened(path: str | Path) -> tuple[_gltf.Document, dict[str, Any]]:
+    """A GLB and its ``extras.fourd``, if it is one of ours."""
+    document = _gltf.Document(path)
+    extras = _json.as_dict(document.json.get("extras", {}), f"{path}: extras")
+    if "fourd" not in extras:
+        raise FormatError(f"{path} is a GLB, but not one that this program saved: it has no extras.fourd.")
+    ours = _json.as_dict(extras["fourd"], f"{path}: extras.fourd")
+    version = _json.as_int(ours.get("version"), f"{path}: extras.fourd.version")
+    if version > VERSION:
+        raise FormatError(f"{path} has layout {version}; this program reads up to {VERSION}. Update fourd.")
+    return document, ours
 
 
 def _read_splats(document: _gltf.Document, ours: dict[str, Any]) -> Splats:

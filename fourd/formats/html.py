@@ -12,11 +12,14 @@ import gzip
 import hashlib
 import html
 import importlib.resources
+import math
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from fourd.checked import checked
+from fourd.errors import InputError
 from fourd.files import replacing
 from fourd.formats import packed
 from fourd.types import Cameras, Provenance, Sound, Splats
@@ -28,37 +31,35 @@ _SCRIPT = re.compile(r'<script type="module" src="([\w.]+)"></script>')
 
 
 @checked
-def write(
-    path: str | Path,
-    *,
-    splats: Splats,
-    cameras: Cameras,
-    sound: Sound | None = None,
-    provenance: Provenance = Provenance(),
-) -> None:
-    """Write a scene as one HTML file that any current browser plays, from disk as well.
-
-    The splats are rounded (see ``packed``): it is for looking at, and nothing reads it back.
+def write(path: str | Path, text: str) -> None:
+    """Write a page as a file.
 
     Args:
         path: Where to; replaced as a whole or not at all.
-        splats: In the world of ``cameras``.
-        cameras: The cameras that filmed.
-        sound: On the cameras' clock.
-        provenance: Its clip's name becomes the title.
+        text: The page.
 
     Raises:
         OutputError: If the file system refuses.
-        InputError: If the scene cannot be packed.
     """
-    text = page(splats, cameras, sound, provenance)
     with replacing(path) as fresh:
         fresh.write_text(text, encoding="utf-8")
 
 
 @checked
 def page(splats: Splats, cameras: Cameras, sound: Sound | None = None, provenance: Provenance = Provenance()) -> str:
-    """The text of the page that ``write`` writes."""
+    """A page that any current browser plays, from disk as well.
+
+    The splats are rounded (see ``packed``): it is for looking at, and nothing reads it back.
+
+    Args:
+        splats: In the world of ``cameras``.
+        cameras: The cameras that filmed.
+        sound: On the cameras' clock.
+        provenance: Its clip's name becomes the title.
+
+    Raises:
+        InputError: If the scene cannot be packed.
+    """
     scene = base64.b64encode(gzip.compress(packed.pack(splats, cameras, sound, provenance), 6, mtime=0)).decode()
     title = html.escape(Path(provenance.clip).name or "fourd")
     before, after = _shell()
@@ -86,6 +87,38 @@ def _shell() -> tuple[str, str]:
     before, after = _SCRIPT.split(document)[::2]
     code = f'<script type="text/plain" id="fourd-worker">{worker}</script>\n'
     return before + code, f'<script type="module">{script}</script>{after}'
+
+
+class Embedded:
+    """A page within the page of a notebook: a frame of its own that reaches nothing around it."""
+
+    def __init__(self, make: Callable[[], str], *, height_px: int, limit_mb: float) -> None:
+        """Hold what makes the page; it is made when a notebook asks for it."""
+        if not 100 <= height_px <= 10_000:
+            raise InputError(f"height_px is {height_px}; it must be 100 to 10000.")
+        if not 0 < limit_mb < math.inf:
+            raise InputError(f"limit_mb is {limit_mb:g}; it must be above 0.")
+        self._make = make
+        self.height_px = height_px
+        self.limit_mb = limit_mb
+
+    def _repr_html_(self) -> str:
+        text = self._make()
+        size_mb = len(text) / 1e6
+        if size_mb > self.limit_mb:
+            return (
+                f"<p>This scene needs {size_mb:.1f} MB as a page, and the limit is {self.limit_mb:g} MB, because a"
+                f" notebook keeps what it shows. Look at it with <code>fourd view</code>, write a page with"
+                f" <code>scene.export('scene.html')</code>, or raise the limit:"
+                f" <code>scene.show(limit_mb={math.ceil(size_mb)})</code>.</p>"
+            )
+        return (
+            f'<iframe srcdoc="{html.escape(text)}" sandbox="allow-scripts allow-downloads" allow="fullscreen"'
+            f' title="The scene" style="width:100%;height:{self.height_px}px;border:0;border-radius:8px"></iframe>'
+        )
+
+    def __repr__(self) -> str:
+        return "A scene for a notebook. Elsewhere, use `fourd view` or scene.export('scene.html')."
 
 
 def _digest(text: str) -> str:

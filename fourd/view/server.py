@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from fourd.errors import InputError, OutputError
+from fourd.formats import glb
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -254,6 +255,15 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def check_scene(scene: Path) -> None:
+    """Refuse a file that the player could not show, before a browser opens.
+
+    Raises:
+        FormatError: If it is broken or is no scene of ours.
+    """
+    glb.check(scene)
 
 
 def check_host(host: str, port: int, *, allow_network: bool) -> None:

@@ -51,6 +51,8 @@ def test_render_flies_along_keyframes(run: Run, scene: Path) -> None:
     camera_path.write("fly.json", small_scene().cameras, fps=5)
     status, out, err = run("render", scene, "--keyframes", "fly.json", "--size", "24", "-o", "a.mp4")
     assert (status, err) == (0, "") and out.endswith("frames of 24 x 18 pixels\n")
+    assert run("render", scene, "--path", "fly.json", "--size", "24", "-o", "b.mp4")[0] == 0
+    assert Path("b.mp4").read_bytes() == Path("a.mp4").read_bytes()
 
 
 @pytest.mark.needs("native")
@@ -68,7 +70,7 @@ def test_info_for_people_and_for_programs(run: Run, scene: Path) -> None:
 
 @pytest.mark.needs("native")
 def test_export(run: Run, scene: Path) -> None:
-    for name in ("a.ply", "a.json", "a.glb"):
+    for name in ("a.ply", "a.json", "a.html", "a.glb"):
         status, out, err = run("export", scene, "-o", name)
         assert (status, err) == (0, "") and out == f"{name}: {Path(name).stat().st_size / 1e6:.1f} MB\n"
     assert (

@@ -1,6 +1,7 @@
 """The only code that reaches the kernels: each module offers one, and ``reference`` says what they mean."""
 
 from fourd.native.contribution import Contribution, contribution
+from fourd.native.draw import Picture, draw
 from fourd.native.rasterize import EPS2D_PX, Raster, rasterize
 
-__all__ = ["EPS2D_PX", "Contribution", "Raster", "contribution", "rasterize"]
+__all__ = ["EPS2D_PX", "Contribution", "Picture", "Raster", "contribution", "draw", "rasterize"]

@@ -25,16 +25,12 @@ def stream(splats: Splats, cameras: Cameras) -> Iterator[Frames]:
 
     Raises:
         InputError: If the splats are on another kind of device, or a picture is larger than can be drawn.
-        MissingError: If what draws there is not installed: the extension, or gsplat.
+        MissingError: If what draws there is not installed: the extension, or gsplat and NVRTC.
     """
-    if splats.mean_m.device.type == "cuda":
-        from fourd.render import gsplat
-
-        yield from gsplat.stream(splats, cameras)
-        return
-    cameras = cameras.to("cpu")
+    device = splats.mean_m.device
+    cameras = cameras.to(str(device) if device.type == "cuda" else "cpu")
     for i in range(len(cameras)):
-        seen = native.rasterize(splats, cameras.K[i], cameras.world_from_cam[i], cameras.hw, float(cameras.time_s[i]))
+        seen = native.draw(splats, cameras.K[i], cameras.world_from_cam[i], cameras.hw, float(cameras.time_s[i]))
         yield Frames(
             rgb=seen.rgb.clamp(max=1)[None],
             alpha=seen.alpha[None],

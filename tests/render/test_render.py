@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import sys
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
 
-from fourd.errors import InputError, MissingError
-from fourd.native import reference
-from fourd.render import gsplat, render, stream
+from fourd.errors import InputError
+from fourd.render import render, stream
 from fourd.types import Cameras, Splats
 from tests.native.splats import beside, pinhole, scatter, splats
 
@@ -77,74 +72,6 @@ def test_nothing_to_see_is_black_and_all_hole() -> None:
 def test_colours_end_at_one() -> None:
     frames = render(splats([[0, 0, 2.0]], rgb=[7.0, 1.0, -2.0], scale_m=[1.0] * 3), cameras([0.0]))
     assert float(frames.rgb.max()) == 1.0 and float(frames.rgb.min()) == 0.0
-
-
-# What fourd hands to gsplat, checked without it and without a GPU.
-
-
-def as_gsplat(calls: list[dict[str, Any]]) -> Any:
-    """Stands in for ``gsplat.rasterization``: our reference behind its interface."""
-
-    def rasterization(**given: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
-        calls.append(given)
-        n = len(given["means"])
-        assert given["colors"].shape == (n, (given["sh_degree"] + 1) ** 2, 3)
-        rgb, alpha, depth_m, _, _ = reference.rasterize(
-            *(given[name] for name in ("means", "quats", "scales", "opacities", "colors")),
-            torch.zeros(n, 3), torch.zeros(n), torch.full((n,), math.inf),
-            given["Ks"][0], torch.linalg.inv(given["viewmats"][0]), given["height"], given["width"],
-            0.0, given["eps2d"], given["near_plane"],
-        )  # fmt: skip
-        return torch.cat([rgb, depth_m[..., None]], -1)[None], alpha[None, ..., None], {}
-
-    return rasterization
-
-
-@pytest.mark.needs("native")
-@pytest.mark.parametrize("k", [1, 4, 9, 16])
-def test_gsplat_is_asked_for_the_same_pictures(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(gsplat, "load", lambda: as_gsplat(calls))
-    s, where = scatter(60, k=k), cameras([-0.5, 1.0], torch.stack([beside(), torch.eye(4)]))
-    for theirs, ours in zip(gsplat.stream(s, where), stream(s, where), strict=True):
-        for name in ("rgb", "alpha", "depth_m"):
-            torch.testing.assert_close(getattr(theirs, name), getattr(ours, name), rtol=1e-4, atol=1e-4)
-        assert torch.equal(theirs.time_s, ours.time_s)
-    assert [(c["render_mode"], c["rasterize_mode"]) for c in calls] == [("RGB+ED", "antialiased")] * 2
-
-
-def test_gsplat_is_not_asked_for_an_empty_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(gsplat, "load", lambda: as_gsplat(calls))
-    gone = splats([[0, 0, 2.0]], duration_s=0.1)
-    (frames,) = gsplat.stream(gone, cameras([50.0]))
-    assert not calls and bool(frames.hole.all()) and frames.rgb.shape == (1, *HW, 3)
-
-
-def test_gsplat_cannot_draw_skew() -> None:
-    with pytest.raises(InputError, match="has skew, which gsplat cannot draw"):
-        next(gsplat.stream(scatter(1), cameras([0.0], K=pinhole(HW, 25.0, skew=2.0))))
-
-
-def test_without_gsplat_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gsplat", None)
-    with pytest.raises(MissingError) as caught:
-        next(gsplat.stream(scatter(1), cameras([0.0])))
-    assert str(caught.value) == (
-        "Rendering on CUDA needs the package 'gsplat', which is not installed.\n"
-        "  Install it:      pip install 'fourd[gpu]'\n"
-        "  Or use another:  the CPU: splats.to('cpu')"
-    )
-
-
-@pytest.mark.needs("native", "cuda", "gsplat")
-def test_gsplat_draws_what_we_draw() -> None:
-    s, where = scatter(2000, k=4, scale_m=0.1), cameras([0.0], beside()[None])
-    ours, theirs = render(s, where), render(s.to("cuda"), where).to("cpu")
-    # gsplat leaves out the splat that would close a pixel; we draw it. That is at most 1e-4 / 0.001 of a
-    # pixel, where an opaque splat comes last.
-    assert float((ours.alpha - theirs.alpha).abs().mean()) < 2e-3
-    assert float((ours.rgb - theirs.rgb).abs().mean()) < 2e-3
 
 
 def test_splats_elsewhere_are_refused() -> None:

@@ -3,133 +3,122 @@
 
 #include <algorithm>
 
+#include "blocks.h"
 #include "parallel.h"
 #include "raster.h"
 
 namespace fourd {
 namespace {
 
-constexpr int kLanes =
-    8;  // Splats are small: wider vectors would mostly blend what the splat does not reach.
-constexpr int kStrips = kTile / kLanes;
-
-constexpr size_t kAhead = 8;
-
-// A run of pixels in a row, field by field, so that the loop over it becomes vector instructions.
-struct alignas(32) Run {
+// Field by field, so that the loop over the pixels becomes vector instructions.
+struct alignas(64) Block {
     float alpha[kLanes], r[kLanes], g[kLanes], b[kLanes], depth[kLanes], median[kLanes], best[kLanes];
     int index[kLanes];
 };
 
-struct Tile {
-    Run runs[kStrips][kTile];  // A strip is a column of runs.
-};
-
-// The splat's u is `first` in the run's first pixel and grows by `step`.
-FOURD_INLINE void blend_run(Run& __restrict run, float first, float step, float base, const Seen& s) {
-    const float r = s.r, g = s.g, b = s.b, z = s.z;
-    const int id = s.id;
-    for (int i = 0; i < kLanes; ++i) {
-        const float u = first + static_cast<float>(i) * step;
-        Pixel p{run.alpha[i], run.r[i],      run.g[i],    run.b[i],
-                run.depth[i], run.median[i], run.best[i], run.index[i]};
-        blend(p, base - u * u, r, g, b, z, id);
-        run.alpha[i] = p.alpha;
-        run.r[i] = p.r;
-        run.g[i] = p.g;
-        run.b[i] = p.b;
-        run.depth[i] = p.depth;
-        run.median[i] = p.median;
-        run.best[i] = p.best;
-        run.index[i] = p.index;
-    }
-}
-
-FOURD_INLINE bool full(const Tile& tile) {
-    float least[kLanes];
-    for (int i = 0; i < kLanes; ++i) least[i] = 1.0f;
-    for (const auto& strip : tile.runs)
-        for (const Run& run : strip)
-            for (int i = 0; i < kLanes; ++i) least[i] = min2(run.alpha[i], least[i]);
-    for (int i = 1; i < kLanes; ++i) least[0] = min2(least[i], least[0]);
-    return least[0] > kOpaque;
-}
-
-// x0, y0: the tile's first pixel.
-FOURD_INLINE void blend_tile_body(Tile& tile, int x0, int y0, const Seen* seen, const uint32_t* entries,
-                                  size_t count) {
-    for (size_t i = 0; i < count; ++i) {
-        if (i % 32 == 31 && full(tile)) break;
-        // A tile's splats lie far apart in memory, where no processor looks ahead by itself: half the time
-        // would go into waiting for them.
-        if (i + kAhead < count) FOURD_PREFETCH(&seen[entries[i + kAhead]]);
-        const Seen& s = seen[entries[i]];
-        const int first = std::max<int>(s.row_first - y0, 0),
-                  last = std::min<int>(s.row_last - y0, kTile - 1);
-        for (int strip = 0; strip < kStrips; ++strip) {
-            const float dx = static_cast<float>(x0 + strip * kLanes) + 0.5f - s.x;
-            if (dx > s.half_w || dx + (kLanes - 1) < -s.half_w) continue;
-            for (int row = first; row <= last; ++row) {
-                const float dy = static_cast<float>(y0 + row) + 0.5f - s.y;
-                const float v = dy * s.inv_sy;
-                blend_run(tile.runs[strip][row], (dx - s.slope * dy) * s.inv_sx, s.inv_sx,
-                          s.log2_opacity - v * v, s);
-            }
+struct Blend {
+    FOURD_INLINE void operator()(const Seen& s, Block& __restrict block, const Offsets& offsets, float u0,
+                                 float v0) const {
+        const float r = s.r, g = s.g, b = s.b, z = s.z, base = s.log2_opacity;
+        const int id = s.id;
+        for (int i = 0; i < kLanes; ++i) {
+            const float u = u0 + offsets.u[i], v = v0 + offsets.v[i];
+            Pixel p{block.alpha[i], block.r[i],      block.g[i],    block.b[i],
+                    block.depth[i], block.median[i], block.best[i], block.index[i]};
+            blend(p, base - v * v - u * u, r, g, b, z, id);
+            block.alpha[i] = p.alpha;
+            block.r[i] = p.r;
+            block.g[i] = p.g;
+            block.b[i] = p.b;
+            block.depth[i] = p.depth;
+            block.median[i] = p.median;
+            block.best[i] = p.best;
+            block.index[i] = p.index;
         }
     }
+};
+
+// Pixels beyond the picture's edge count as covered, or they would keep their tile from being full.
+FOURD_INLINE void clear(Tile<Block>& tile, const Place& place) {
+    for (int j = 0; j < kBlocks * kBlocks; ++j) {
+        Block& block = tile.blocks[j];
+        for (int i = 0; i < kLanes; ++i) {
+            block.alpha[i] = place.inside(j, i) ? 0.0f : 1.0f;
+            block.r[i] = block.g[i] = block.b[i] = 0.0f;
+            block.depth[i] = block.median[i] = block.best[i] = 0.0f;
+            block.index[i] = -1;
+        }
+    }
+}
+
+// From sums to means; a pixel that never became half covered has no median.
+FOURD_INLINE void finish(Tile<Block>& tile) {
+    for (Block& block : tile.blocks) {
+        for (int i = 0; i < kLanes; ++i) {
+            const float alpha = block.alpha[i];
+            block.depth[i] = alpha > 0 ? block.depth[i] / alpha : 0.0f;
+            block.median[i] = alpha > 0.5f ? block.median[i] : 0.0f;
+        }
+    }
+}
+
+// Pixels of a row of a block, `n` of them, to the picture from pixel `at` on.
+FOURD_INLINE void copy(const Block& block, int from, int n, size_t at, const Pictures& out) {
+    for (int k = 0; k < n; ++k) {
+        out.rgb[3 * (at + static_cast<size_t>(k))] = block.r[from + k];
+        out.rgb[3 * (at + static_cast<size_t>(k)) + 1] = block.g[from + k];
+        out.rgb[3 * (at + static_cast<size_t>(k)) + 2] = block.b[from + k];
+    }
+    for (int k = 0; k < n; ++k) out.alpha[at + static_cast<size_t>(k)] = block.alpha[from + k];
+    for (int k = 0; k < n; ++k) out.depth_m[at + static_cast<size_t>(k)] = block.depth[from + k];
+    for (int k = 0; k < n; ++k) out.median_m[at + static_cast<size_t>(k)] = block.median[from + k];
+    for (int k = 0; k < n; ++k) out.index[at + static_cast<size_t>(k)] = block.index[from + k];
+}
+
+FOURD_INLINE void write(const Tile<Block>& tile, const Place& place, int w, const Pictures& out) {
+    for (int y = 0; y < place.rows; ++y) {
+        for (int x = 0; x < place.columns; x += kSide) {
+            const Block& block = tile.blocks[y / kSide * kBlocks + x / kSide];
+            const size_t at = static_cast<size_t>(place.y0 + y) * static_cast<size_t>(w) +
+                              static_cast<size_t>(place.x0 + x);
+            if (x + kSide <= place.columns)
+                copy(block, y % kSide * kSide, kSide, at, out);  // The compiler knows how many.
+            else
+                copy(block, y % kSide * kSide, place.columns - x, at, out);
+        }
+    }
+}
+
+FOURD_INLINE void blend_tile_body(const Place& place, const Seen* seen, const uint32_t* entries, size_t count,
+                                  int w, const Pictures& out) {
+    Tile<Block> tile;
+    Blend blend_block;
+    clear(tile, place);
+    unsigned open = tile.open();
+    for (size_t i = 0; i < count; ++i) {
+        if (time_to_ask(i) && (open = tile.open()) == 0) break;
+        look_ahead(seen, entries, i, count);
+        each_block(tile, place.x0, place.y0, open, seen[entries[i]], blend_block);
+    }
+    finish(tile);
+    write(tile, place, w, out);
 }
 
 FOURD_DISPATCH(blend_tile,
-               (Tile & tile, int x0, int y0, const Seen* seen, const uint32_t* entries, size_t count),
-               (tile, x0, y0, seen, entries, count))
-
-// Pixels beyond the picture's edge count as covered, or they would keep their tile from being full.
-void clear(Tile& tile, int valid_rows, int valid_columns) {
-    for (int y = 0; y < kTile; ++y) {
-        for (int x = 0; x < kTile; ++x) {
-            Run& run = tile.runs[x / kLanes][y];
-            const int i = x % kLanes;
-            run.alpha[i] = y < valid_rows && x < valid_columns ? 0.0f : 1.0f;
-            run.r[i] = run.g[i] = run.b[i] = run.depth[i] = run.median[i] = run.best[i] = 0.0f;
-            run.index[i] = -1;
-        }
-    }
-}
-
-void write(const Tile& tile, int x0, int y0, int valid_rows, int valid_columns, int w, const Pictures& out) {
-    for (int y = 0; y < valid_rows; ++y) {
-        const size_t start = static_cast<size_t>(y0 + y) * static_cast<size_t>(w) + static_cast<size_t>(x0);
-        for (int x = 0; x < valid_columns; ++x) {
-            const Run& run = tile.runs[x / kLanes][y];
-            const int lane = x % kLanes;
-            const size_t i = start + static_cast<size_t>(x);
-            out.rgb[3 * i] = run.r[lane];
-            out.rgb[3 * i + 1] = run.g[lane];
-            out.rgb[3 * i + 2] = run.b[lane];
-            out.alpha[i] = run.alpha[lane];
-            out.depth_m[i] = run.alpha[lane] > 0 ? run.depth[lane] / run.alpha[lane] : 0.0f;
-            out.median_m[i] = run.median[lane];
-            out.index[i] = run.index[lane];
-        }
-    }
-}
+               (const Place& place, const Seen* seen, const uint32_t* entries, size_t count, int w,
+                const Pictures& out),
+               (place, seen, entries, count, w, out))
 
 }  // namespace
 
 void blend_tiles(const Buffer<Seen>& sorted, const TileLists& lists, const Camera& camera,
                  const Pictures& out, int threads, Isa isa) {
-    const int columns = (camera.w + kTile - 1) / kTile;
     parallel_for(lists.last_tile - lists.first_tile, threads, [&](int64_t i) {
-        const size_t t = static_cast<size_t>(i);
-        const int tile_index = lists.first_tile + static_cast<int>(i);
-        const int x0 = tile_index % columns * kTile, y0 = tile_index / columns * kTile;
-        const int valid_rows = std::min(camera.h - y0, kTile), valid_columns = std::min(camera.w - x0, kTile);
-        Tile tile;
-        clear(tile, valid_rows, valid_columns);
+        const size_t t = static_cast<size_t>(i), begin = lists.begin[t];
+        const Place place(lists.first_tile + static_cast<int>(i), camera);
         FOURD_CALL(isa, blend_tile,
-                   (tile, x0, y0, sorted.data.get(), lists.entries.data.get() + lists.begin[t],
-                    lists.begin[t + 1] - lists.begin[t]));
-        write(tile, x0, y0, valid_rows, valid_columns, camera.w, out);
+                   (place, sorted.data.get(), lists.entries.data.get() + begin, lists.begin[t + 1] - begin,
+                    camera.w, out));
     });
 }
 

@@ -7,155 +7,134 @@
 #include <cstring>
 
 #include "blend.h"
+#include "blocks.h"
 #include "parallel.h"
 #include "raster.h"
 
 namespace fourd {
 namespace {
 
-constexpr int kLanes = 8;
-constexpr int kStrips = kTile / kLanes;
-constexpr size_t kAhead = 8;
 constexpr int kSums = sizeof(PixelSums) / sizeof(float);
 
-// A run of pixels in a row: what has gathered, what lies behind, and the derivatives of the loss. `depth` is
-// by the sum of weight x distance, `alpha` by the sum of the weights, both with what the mean depth owes
-// them.
-struct alignas(32) Run {
-    float covered[kLanes], behind[kLanes];
-    float r[kLanes], g[kLanes], b[kLanes], depth[kLanes], alpha[kLanes];
+// Pixels: what has gathered, what lies behind, and the derivatives of the loss. `depth` is by the sum of
+// weight x distance, `by_alpha` by the sum of the weights, both with what the mean depth owes them.
+struct alignas(64) Block {
+    float alpha[kLanes], behind[kLanes];
+    float r[kLanes], g[kLanes], b[kLanes], depth[kLanes], by_alpha[kLanes];
 };
 
-struct Tile {
-    Run runs[kStrips][kTile];
-};
-
-struct alignas(32) Lanes {
+// The sums of one splat, pixel of the block by pixel.
+struct alignas(64) Lanes {
     float e[kLanes], eu[kLanes], ev[kLanes], euu[kLanes], euv[kLanes], evv[kLanes];
     float r[kLanes], g[kLanes], b[kLanes], z[kLanes];
+
+    FOURD_INLINE void total(PixelSums& out) const {
+        float half[kSums][kLanes / 2], sums[kSums];
+        const float (*rows)[kLanes] = reinterpret_cast<const float (*)[kLanes]>(this);
+        for (int k = 0; k < kSums; ++k)
+            for (int i = 0; i < kLanes / 2; ++i) half[k][i] = rows[k][i] + rows[k][i + kLanes / 2];
+        for (int k = 0; k < kSums; ++k) {
+            const float* x = half[k];
+            sums[k] = ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7]));
+        }
+        std::memcpy(&out, sums, sizeof sums);
+    }
 };
 static_assert(sizeof(Lanes) == kSums * kLanes * sizeof(float), "one row of lanes for each sum");
 
-FOURD_INLINE void gather_run(Run& __restrict run, Lanes& __restrict sums, float first, float step, float v,
-                             const Seen& s) {
-    const float r = s.r, g = s.g, b = s.b, z = s.z, base = s.log2_opacity - v * v;
-    for (int i = 0; i < kLanes; ++i) {
-        const float u = first + static_cast<float>(i) * step;
-        float alpha, weight, e;
-        const float worth = r * run.r[i] + g * run.g[i] + b * run.b[i] + z * run.depth[i] + run.alpha[i];
-        blend_gradient(run.covered[i], run.behind[i], base - u * u, worth, alpha, weight, e);
-        const float eu = e * u;
-        sums.e[i] += e;
-        sums.eu[i] += eu;
-        sums.euu[i] += eu * u;
-        sums.ev[i] += e * v;
-        sums.euv[i] += eu * v;
-        sums.evv[i] += e * (v * v);
-        sums.r[i] += weight * run.r[i];
-        sums.g[i] += weight * run.g[i];
-        sums.b[i] += weight * run.b[i];
-        sums.z[i] += weight * run.depth[i];
+struct Gather {
+    Lanes lanes;
+
+    FOURD_INLINE void operator()(const Seen& s, Block& __restrict block, const Offsets& offsets, float u0,
+                                 float v0) {
+        const float r = s.r, g = s.g, b = s.b, z = s.z, base = s.log2_opacity;
+        Lanes& __restrict sums = lanes;
+        for (int i = 0; i < kLanes; ++i) {
+            const float u = u0 + offsets.u[i], v = v0 + offsets.v[i];
+            const float worth =
+                r * block.r[i] + g * block.g[i] + b * block.b[i] + z * block.depth[i] + block.by_alpha[i];
+            float weight, e;
+            blend_gradient(block.alpha[i], block.behind[i], base - v * v - u * u, worth, weight, e);
+            const float eu = e * u, ev = e * v;
+            sums.e[i] += e;
+            sums.eu[i] += eu;
+            sums.ev[i] += ev;
+            sums.euu[i] += eu * u;
+            sums.euv[i] += eu * v;
+            sums.evv[i] += ev * v;
+            sums.r[i] += weight * block.r[i];
+            sums.g[i] += weight * block.g[i];
+            sums.b[i] += weight * block.b[i];
+            sums.z[i] += weight * block.depth[i];
+        }
+    }
+};
+
+// Pixels beyond the picture's edge are covered, so that nothing counts in them; and those in which nothing
+// is.
+void load(Tile<Block>& tile, const Place& place, int w, const PictureGradients& in) {
+    for (int y = 0; y < kTile; ++y) {
+        for (int x = 0; x < kTile; ++x) {
+            Block& block = tile.blocks[y / kSide * kBlocks + x / kSide];
+            const int lane = y % kSide * kSide + x % kSide;
+            block.alpha[lane] = 1.0f;
+            block.behind[lane] = block.r[lane] = block.g[lane] = block.b[lane] = 0.0f;
+            block.depth[lane] = block.by_alpha[lane] = 0.0f;
+            if (y >= place.rows || x >= place.columns) continue;
+            const size_t i = static_cast<size_t>(place.y0 + y) * static_cast<size_t>(w) +
+                             static_cast<size_t>(place.x0 + x);
+            const float alpha = in.alpha[i];
+            if (!(alpha > 0)) continue;
+            // depth_m = (sum of weight x distance) / alpha.
+            block.alpha[lane] = 0.0f;
+            block.r[lane] = in.by_rgb[3 * i];
+            block.g[lane] = in.by_rgb[3 * i + 1];
+            block.b[lane] = in.by_rgb[3 * i + 2];
+            block.depth[lane] = in.by_depth_m[i] / alpha;
+            block.by_alpha[lane] = in.by_alpha[i] - block.depth[lane] * in.depth_m[i];
+            // Summed over all splats the depth's part is 0: moving all weights alike moves no mean.
+            block.behind[lane] = block.r[lane] * in.rgb[3 * i] + block.g[lane] * in.rgb[3 * i + 1] +
+                                 block.b[lane] * in.rgb[3 * i + 2] + in.by_alpha[i] * alpha;
+        }
     }
 }
 
-FOURD_INLINE bool full(const Tile& tile) {
-    float least[kLanes];
-    for (int i = 0; i < kLanes; ++i) least[i] = 1.0f;
-    for (const auto& strip : tile.runs)
-        for (const Run& run : strip)
-            for (int i = 0; i < kLanes; ++i) least[i] = min2(run.covered[i], least[i]);
-    for (int i = 1; i < kLanes; ++i) least[0] = min2(least[i], least[0]);
-    return least[0] > kOpaque;
-}
-
-FOURD_INLINE void total(const Lanes& lanes, PixelSums& out) {
-    float sums[kSums];
-    const float* from = lanes.e;
-    for (int k = 0; k < kSums; ++k) {
-        const float* x = from + k * kLanes;
-        sums[k] = ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
-    }
-    std::memcpy(&out, sums, sizeof sums);
-}
-
-FOURD_INLINE void gather_tile_body(Tile& tile, int x0, int y0, const Seen* seen, const uint32_t* entries,
-                                   const uint32_t* slots, size_t count, PixelSums* out) {
+FOURD_INLINE void gather_tile_body(const Place& place, const Seen* seen, const uint32_t* entries,
+                                   const uint32_t* slots, size_t count, int w, const PictureGradients& in,
+                                   PixelSums* out) {
+    Tile<Block> tile;
+    load(tile, place, w, in);
+    unsigned open = tile.open();
     size_t i = 0;
     for (; i < count; ++i) {
-        if (i % 32 == 31 && full(tile)) break;
-        if (i + kAhead < count) {
-            FOURD_PREFETCH(&seen[entries[i + kAhead]]);
-            FOURD_PREFETCH(&out[slots[i + kAhead]]);
-        }
-        const Seen& s = seen[entries[i]];
-        const int first = std::max<int>(s.row_first - y0, 0),
-                  last = std::min<int>(s.row_last - y0, kTile - 1);
-        Lanes lanes{};
-        for (int strip = 0; strip < kStrips; ++strip) {
-            const float dx = static_cast<float>(x0 + strip * kLanes) + 0.5f - s.x;
-            if (dx > s.half_w || dx + (kLanes - 1) < -s.half_w) continue;
-            for (int row = first; row <= last; ++row) {
-                const float dy = static_cast<float>(y0 + row) + 0.5f - s.y;
-                gather_run(tile.runs[strip][row], lanes, (dx - s.slope * dy) * s.inv_sx, s.inv_sx,
-                           dy * s.inv_sy, s);
-            }
-        }
-        total(lanes, out[slots[i]]);
+        if (time_to_ask(i) && (open = tile.open()) == 0) break;
+        look_ahead(seen, entries, i, count);
+        if (i + kAhead < count) FOURD_PREFETCH(&out[slots[i + kAhead]]);
+        Gather gather{};
+        each_block(tile, place.x0, place.y0, open, seen[entries[i]], gather);
+        gather.lanes.total(out[slots[i]]);
     }
     for (; i < count; ++i) out[slots[i]] = PixelSums{};
 }
 
 FOURD_DISPATCH(gather_tile,
-               (Tile & tile, int x0, int y0, const Seen* seen, const uint32_t* entries, const uint32_t* slots,
-                size_t count, PixelSums* out),
-               (tile, x0, y0, seen, entries, slots, count, out))
-
-// Pixels beyond the picture's edge are covered, so that nothing counts in them.
-void load(Tile& tile, int x0, int y0, int valid_rows, int valid_columns, int w, const PictureGradients& in) {
-    for (int y = 0; y < kTile; ++y) {
-        for (int x = 0; x < kTile; ++x) {
-            Run& run = tile.runs[x / kLanes][y];
-            const int lane = x % kLanes;
-            run.covered[lane] = 1.0f;
-            run.behind[lane] = run.r[lane] = run.g[lane] = run.b[lane] = run.depth[lane] = run.alpha[lane] =
-                0;
-            if (y >= valid_rows || x >= valid_columns) continue;
-            const size_t i =
-                static_cast<size_t>(y0 + y) * static_cast<size_t>(w) + static_cast<size_t>(x0 + x);
-            const float alpha = in.alpha[i];
-            if (!(alpha > 0)) continue;  // Nothing is in this pixel.
-            // depth_m = (sum of weight x distance) / alpha.
-            run.covered[lane] = 0.0f;
-            run.r[lane] = in.by_rgb[3 * i];
-            run.g[lane] = in.by_rgb[3 * i + 1];
-            run.b[lane] = in.by_rgb[3 * i + 2];
-            run.depth[lane] = in.by_depth_m[i] / alpha;
-            run.alpha[lane] = in.by_alpha[i] - run.depth[lane] * in.depth_m[i];
-            // Summed over all splats the depth's part is 0: moving all weights alike moves no mean.
-            run.behind[lane] = run.r[lane] * in.rgb[3 * i] + run.g[lane] * in.rgb[3 * i + 1] +
-                               run.b[lane] * in.rgb[3 * i + 2] + in.by_alpha[i] * alpha;
-        }
-    }
-}
+               (const Place& place, const Seen* seen, const uint32_t* entries, const uint32_t* slots,
+                size_t count, int w, const PictureGradients& in, PixelSums* out),
+               (place, seen, entries, slots, count, w, in, out))
 
 }  // namespace
 
 void gather_pixels(const Buffer<Seen>& sorted, const TileLists& lists, const Camera& camera,
                    const PictureGradients& in, Buffer<PixelSums>& entry_sums, Buffer<PixelSums>& splat_sums,
                    int threads, Isa isa) {
-    const int columns = (camera.w + kTile - 1) / kTile;
     if (entry_sums.size < lists.begin.back()) entry_sums = Buffer<PixelSums>(lists.begin.back());
     parallel_for(lists.last_tile - lists.first_tile, threads, [&](int64_t i) {
-        const size_t t = static_cast<size_t>(i);
-        const int tile_index = lists.first_tile + static_cast<int>(i);
-        const int x0 = tile_index % columns * kTile, y0 = tile_index / columns * kTile;
-        const int valid_rows = std::min(camera.h - y0, kTile), valid_columns = std::min(camera.w - x0, kTile);
-        Tile tile;
-        load(tile, x0, y0, valid_rows, valid_columns, camera.w, in);
-        FOURD_CALL(isa, gather_tile,
-                   (tile, x0, y0, sorted.data.get(), lists.entries.data.get() + lists.begin[t],
-                    lists.slots.data.get() + lists.begin[t], lists.begin[t + 1] - lists.begin[t],
-                    entry_sums.data.get()));
+        const size_t t = static_cast<size_t>(i), begin = lists.begin[t];
+        const Place place(lists.first_tile + static_cast<int>(i), camera);
+        FOURD_CALL(
+            isa, gather_tile,
+            (place, sorted.data.get(), lists.entries.data.get() + begin, lists.slots.data.get() + begin,
+             lists.begin[t + 1] - begin, camera.w, in, entry_sums.data.get()));
     });
     // A splat's slots lie together in the order of its tiles, so that the sum is the same on any number of
     // threads.

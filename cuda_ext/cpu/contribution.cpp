@@ -4,87 +4,71 @@
 
 #include "arrays.h"
 #include "blend.h"
+#include "blocks.h"
 #include "module.h"
 #include "parallel.h"
 
 namespace fourd {
 namespace {
 
-constexpr int kLanes = 8;
-constexpr int kStrips = kTile / kLanes;
-constexpr size_t kAhead = 8;
 constexpr size_t kEntriesAtOnce = size_t{1} << 22;
 
-// Of a splat in one tile, or in the whole picture.
+// Of a splat in one tile.
 struct Share {
     float weight, peak;
     int pixels;
 };
 
-struct alignas(32) Tile {
-    float covered[kStrips][kTile][kLanes];
+struct alignas(64) Block {
+    float alpha[kLanes];
 };
 
-struct alignas(32) Lanes {
-    float weight[kLanes], peak[kLanes];
-    int pixels[kLanes];
-};
+struct Weigh {
+    float least;
+    alignas(64) float weight[kLanes], peak[kLanes];
+    alignas(64) int pixels[kLanes];
 
-FOURD_INLINE void weigh_run(float* __restrict covered, Lanes& __restrict lanes, float first, float step,
-                            float base, float least) {
-    for (int i = 0; i < kLanes; ++i) {
-        const float u = first + static_cast<float>(i) * step;
-        const float weight = lay(covered[i], base - u * u);
-        lanes.weight[i] += weight;
-        lanes.peak[i] = max2(weight, lanes.peak[i]);
-        lanes.pixels[i] += weight > least;
+    FOURD_INLINE void operator()(const Seen& s, Block& __restrict block, const Offsets& offsets, float u0,
+                                 float v0) {
+        const float base = s.log2_opacity, threshold = least;
+        for (int i = 0; i < kLanes; ++i) {
+            const float u = u0 + offsets.u[i], v = v0 + offsets.v[i];
+            const float taken = share(block.alpha[i], base - v * v - u * u);
+            block.alpha[i] += taken;
+            weight[i] += taken;
+            peak[i] = max2(taken, peak[i]);
+            pixels[i] += taken > threshold;
+        }
     }
-}
+};
 
-FOURD_INLINE bool full(const Tile& tile) {
-    float least[kLanes];
-    for (int i = 0; i < kLanes; ++i) least[i] = 1.0f;
-    for (const auto& strip : tile.covered)
-        for (const auto& run : strip)
-            for (int i = 0; i < kLanes; ++i) least[i] = min2(run[i], least[i]);
-    for (int i = 1; i < kLanes; ++i) least[0] = min2(least[i], least[0]);
-    return least[0] > kOpaque;
-}
-
-FOURD_INLINE void weigh_tile_body(Tile& tile, int x0, int y0, const Seen* seen, const uint32_t* entries,
+FOURD_INLINE void weigh_tile_body(const Place& place, const Seen* seen, const uint32_t* entries,
                                   const uint32_t* slots, size_t count, float least, Share* out) {
+    Tile<Block> tile;
+    for (int j = 0; j < kBlocks * kBlocks; ++j)  // Pixels beyond the picture's edge are covered.
+        for (int i = 0; i < kLanes; ++i) tile.blocks[j].alpha[i] = place.inside(j, i) ? 0.0f : 1.0f;
+    unsigned open = tile.open();
     size_t i = 0;
     for (; i < count; ++i) {
-        if (i % 32 == 31 && full(tile)) break;
-        if (i + kAhead < count) FOURD_PREFETCH(&seen[entries[i + kAhead]]);
-        const Seen& s = seen[entries[i]];
-        const int first = std::max<int>(s.row_first - y0, 0),
-                  last = std::min<int>(s.row_last - y0, kTile - 1);
-        Lanes lanes{};
-        for (int strip = 0; strip < kStrips; ++strip) {
-            const float dx = static_cast<float>(x0 + strip * kLanes) + 0.5f - s.x;
-            if (dx > s.half_w || dx + (kLanes - 1) < -s.half_w) continue;
-            for (int row = first; row <= last; ++row) {
-                const float dy = static_cast<float>(y0 + row) + 0.5f - s.y;
-                const float v = dy * s.inv_sy;
-                weigh_run(tile.covered[strip][row], lanes, (dx - s.slope * dy) * s.inv_sx, s.inv_sx,
-                          s.log2_opacity - v * v, least);
-            }
-        }
-        Share& share = out[slots[i]] = Share{};
+        if (time_to_ask(i) && (open = tile.open()) == 0) break;
+        look_ahead(seen, entries, i, count);
+        Weigh weigh{};
+        weigh.least = least;
+        each_block(tile, place.x0, place.y0, open, seen[entries[i]], weigh);
+        Share& sum = out[slots[i]] = Share{};
         for (int lane = 0; lane < kLanes; ++lane) {
-            share.weight += lanes.weight[lane];
-            share.peak = max2(lanes.peak[lane], share.peak);
-            share.pixels += lanes.pixels[lane];
+            sum.weight += weigh.weight[lane];
+            sum.peak = max2(weigh.peak[lane], sum.peak);
+            sum.pixels += weigh.pixels[lane];
         }
     }
     for (; i < count; ++i) out[slots[i]] = Share{};
 }
 
 FOURD_DISPATCH(weigh_tile,
-               (Tile & tile, int x0, int y0, const Seen* seen, const uint32_t* entries, const uint32_t* slots,
+               (const Place& place, const Seen* seen, const uint32_t* entries, const uint32_t* slots,
                 size_t count, float least, Share* out),
-               (tile, x0, y0, seen, entries, slots, count, least, out))
+               (place, seen, entries, slots, count, least, out))
 
 struct Shares {
     float *weight, *peak;  // [n], zero before: what is not seen is not written.
@@ -96,22 +80,15 @@ void contribution(const SplatArrays& splats, const Camera& camera, double time_s
     const Buffer<Seen> sorted = sort_by_depth(project_splats(splats, camera, time_s, threads, isa), threads);
     Tiler tiler(sorted, camera, threads, kEntriesAtOnce, true);
     Buffer<Share> shares(0);
-    const int columns = (camera.w + kTile - 1) / kTile;
     for (TileLists lists; tiler.next(lists);) {
         if (shares.size < lists.begin.back()) shares = Buffer<Share>(lists.begin.back());
         parallel_for(lists.last_tile - lists.first_tile, threads, [&](int64_t i) {
-            const size_t t = static_cast<size_t>(i);
-            const int tile_index = lists.first_tile + static_cast<int>(i);
-            const int x0 = tile_index % columns * kTile, y0 = tile_index / columns * kTile;
-            Tile tile;  // Pixels beyond the picture's edge are covered.
-            for (int x = 0; x < kTile; ++x)
-                for (int y = 0; y < kTile; ++y)
-                    tile.covered[x / kLanes][y][x % kLanes] =
-                        x0 + x < camera.w && y0 + y < camera.h ? 0.0f : 1.0f;
-            FOURD_CALL(isa, weigh_tile,
-                       (tile, x0, y0, sorted.data.get(), lists.entries.data.get() + lists.begin[t],
-                        lists.slots.data.get() + lists.begin[t], lists.begin[t + 1] - lists.begin[t], least,
-                        shares.data.get()));
+            const size_t t = static_cast<size_t>(i), begin = lists.begin[t];
+            const Place place(lists.first_tile + static_cast<int>(i), camera);
+            FOURD_CALL(
+                isa, weigh_tile,
+                (place, sorted.data.get(), lists.entries.data.get() + begin, lists.slots.data.get() + begin,
+                 lists.begin[t + 1] - begin, least, shares.data.get()));
         });
         for (size_t i = 0; i < sorted.size; ++i) {
             const size_t id = static_cast<size_t>(sorted[i].id);

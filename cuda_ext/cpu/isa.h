@@ -23,6 +23,21 @@ Isa best_isa();
 #define FOURD_PREFETCH(address) static_cast<void>(address)
 #endif
 
+namespace fourd {
+
+// The place of the lowest bit that is set; there must be one.
+FOURD_INLINE int lowest_bit(unsigned bits) {
+#if defined(__GNUC__)
+    return __builtin_ctz(bits);
+#else
+    int place = 0;
+    for (; !(bits & 1u); bits >>= 1) ++place;
+    return place;
+#endif
+}
+
+}  // namespace fourd
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #define FOURD_HAS_AVX 1
 #define FOURD_AVX2 __attribute__((target("avx2,fma,bmi2")))

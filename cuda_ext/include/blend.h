@@ -11,52 +11,48 @@ constexpr float kOpaque = 0.9999f;  // Covered so far, a pixel takes nothing mor
 // product's complement, because the depth is divided by it.
 struct Pixel {
     float alpha, r, g, b;
-    float depth;   // Sum of weight x distance.
-    float median;  // Distance of the splat that brought the transmittance below a half.
-    float best;    // The greatest weight so far, and whose it was.
+    float depth;  // Sum of weight x distance.
+    float
+        median;  // Distance of the splat that brought the transmittance below a half, or of the last so far.
+    float best;  // The greatest weight so far, and whose it was.
     int index;
 };
 
-// The weight alone: how much of the pixel the splat covers that was free. `covered` is alpha so far.
-FOURD_HD float lay(float& covered, float exponent) {
+// How much of the pixel the splat takes that was free. `covered` is alpha so far.
+FOURD_HD float share(float covered, float exponent) {
     const bool counts = (exponent >= kLog2AlphaMin) & (covered <= kOpaque);
-    const float weight = (1.0f - covered) * (counts ? min2(exp2_fast(exponent), kAlphaMax) : 0.0f);
-    covered += weight;
-    return weight;
+    const float room = counts ? 1.0f - covered : 0.0f;
+    return room * min2(exp2_below(exponent), kAlphaMax);
 }
 
 // `exponent` is the splat's log2(alpha) here. Without branches: the callers do many pixels at once.
 FOURD_HD void blend(Pixel& p, float exponent, float r, float g, float b, float z, int index) {
-    const bool counts = (exponent >= kLog2AlphaMin) & (p.alpha <= kOpaque);
-    // Below the threshold exp2's own clamping does not matter: the result is thrown away.
-    const float alpha = counts ? min2(exp2_fast(exponent), kAlphaMax) : 0.0f;
-    const float weight = (1.0f - p.alpha) * alpha;
-    const float after = p.alpha + weight;
-    p.median = (p.alpha <= 0.5f) & (after > 0.5f) ? z : p.median;
+    const float weight = share(p.alpha, exponent);
+    p.median = p.alpha <= 0.5f ? z : p.median;
     p.index = weight > p.best ? index : p.index;
     p.best = max2(weight, p.best);
     p.r += weight * r;
     p.g += weight * g;
     p.b += weight * b;
     p.depth += weight * z;
-    p.alpha = after;
+    p.alpha += weight;
 }
 
 // The way back through `blend`, nearest first as well. `covered` is alpha so far; `worth` is the derivative
 // of the loss by this splat's weight in this pixel; `behind` the sum of weight x worth of this splat and all
-// that lie behind it. Gives the splat's alpha and weight, and in `e` the derivative by its exponent.
-FOURD_HD void blend_gradient(float& covered, float& behind, float exponent, float worth, float& alpha,
-                             float& weight, float& e) {
+// that lie behind it. Gives the splat's weight, and in `e` the derivative by its exponent.
+FOURD_HD void blend_gradient(float& covered, float& behind, float exponent, float worth, float& weight,
+                             float& e) {
     const bool counts = (exponent >= kLog2AlphaMin) & (covered <= kOpaque);
-    const float full = exp2_fast(exponent);
-    alpha = counts ? min2(full, kAlphaMax) : 0.0f;
-    weight = (1.0f - covered) * alpha;
+    const float room = counts ? 1.0f - covered : 0.0f;
+    const float full = exp2_below(exponent), alpha = min2(full, kAlphaMax);
+    weight = room * alpha;
     covered += weight;
     const float gain = weight * worth;
     behind -= gain;
     // A splat that covers more takes from those behind it. At the bound of alpha nothing moves.
-    const float by_log = gain - behind * alpha / (1.0f - alpha);
-    e = full < kAlphaMax ? 0.69314718f * by_log : 0.0f;
+    const float by_log = gain - behind * (alpha / (1.0f - alpha));
+    e = counts & (full < kAlphaMax) ? 0.69314718f * by_log : 0.0f;
 }
 
 }  // namespace fourd

@@ -56,12 +56,12 @@ FOURD_HD float min2(float a, float b) { return a < b ? a : b; }
 FOURD_HD float max2(float a, float b) { return a > b ? a : b; }
 FOURD_HD float clamp(float value, float low, float high) { return min2(max2(value, low), high); }
 
-// 2^x for -125 <= x <= 126, to 2e-7 of the value. Below it gives 2^-125, above 2^126.
+// 2^x for x <= 126, to 2e-7 of the value. Below -125 it gives 2^-125.
 //
 // x is split into the nearest integer, which goes into the exponent bits, and a rest within +-0.5, where a
 // minimax polynomial of degree 5 is off by 8e-8. The library's exp2f does not vectorise.
-FOURD_HD float exp2_fast(float x) {
-    x = clamp(x, -125.0f, 126.0f);
+FOURD_HD float exp2_below(float x) {
+    x = max2(x, -125.0f);
     const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits.
     const float shifted = x + magic;
     const float rest = x - (shifted - magic);
@@ -73,6 +73,9 @@ FOURD_HD float exp2_fast(float x) {
     p = p * rest + 1.0f;
     return as_float((int)(((unsigned)as_int(shifted) << 23) + (unsigned)as_int(p)));
 }
+
+// The same for any x; above 126 it gives 2^126, and for NaN 2^-125.
+FOURD_HD float exp2_fast(float x) { return exp2_below(clamp(x, -125.0f, 126.0f)); }
 
 // log2 of a positive normal number, to 2e-7 of the larger of the value and 1.
 //

@@ -67,8 +67,13 @@ def _native() -> Finding:
     if spec is None:
         todo = "Build it: `make native` in the sources, or `pip install .`; a C++17 compiler is needed."
         return Finding("native extension", "broken", "it is not built", todo)
-    importlib.import_module("fourd.native._cpu")
-    return Finding("native extension", "yes", str(spec.origin))
+    best = importlib.import_module("fourd.native._cpu").best_isa()
+    says = f"{ISAS[best]}, the best that this processor has of {', '.join(ISAS[:-1])} and {ISAS[-1]}; {spec.origin}"
+    return Finding("native extension", "yes", says)
+
+
+ISAS = ("baseline", "AVX2", "AVX-512")
+"""Instruction sets that the extension was compiled for; it chooses when it runs."""
 
 
 def _cpu() -> Finding:
@@ -79,23 +84,22 @@ def _cpu() -> Finding:
 
 
 def _cuda() -> Finding:
-    import torch
+    return _part("CUDA", "gpu")
 
-    if torch.cuda.is_available():
-        names = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-        return Finding("CUDA", "yes", ", ".join(f"{n.name} ({n.total_memory / 1e9:.0f} GB)" for n in names))
-    if torch.version.cuda is None:
-        todo = "With an NVIDIA GPU: install a CUDA build of PyTorch (https://pytorch.org). Without one: nothing."
-        return Finding("CUDA", "no", "this PyTorch is built for the CPU only; all work is done there", todo)
-    todo = "See whether `nvidia-smi` finds the GPU; if it does, the driver may be too old for this PyTorch."
-    return Finding("CUDA", "no", f"PyTorch has CUDA {torch.version.cuda}, but no device is visible", todo)
+
+def _kernels() -> Finding:
+    return _part("CUDA kernels", "kernels")
 
 
 def _gsplat() -> Finding:
-    if importlib.util.find_spec("gsplat") is None:
-        says = "it is not installed; it draws on CUDA devices only, the CPU has a rasterizer of its own"
-        return Finding("gsplat", "no", says, "With an NVIDIA GPU: pip install 'fourd[gpu]'. Without one: nothing.")
-    return Finding("gsplat", "yes", importlib.metadata.version("gsplat"))
+    return _part("gsplat", "gsplat")
+
+
+def _part(name: str, look: str) -> Finding:
+    from fourd.native import device  # Not before it is wanted: it needs a PyTorch that works.
+
+    part = getattr(device, look)()
+    return Finding(name, "yes" if part.there else "no", part.says, part.todo)
 
 
 def _video() -> Finding:
@@ -159,6 +163,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "native extension": _native,
     "CPU": _cpu,
     "CUDA": _cuda,
+    "CUDA kernels": _kernels,
     "gsplat": _gsplat,
     "video": _video,
     "OpenCV": _opencv,

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 import torch
 import torch.nn.functional as F
 
-from fourd import camera, depth, events, formats, fuse, motion
+from fourd import camera, depth, events, formats, fuse, motion, native
 from fourd.errors import InputError
 from fourd.events import Finished, Started, Steps, Warned
 from fourd.scene import Scene
@@ -75,10 +75,12 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
 
     Raises:
         InputError: If given cameras or depth do not fit the clip, or a backend's name is unknown.
-        MissingError: If a backend needs a package that is not installed.
+        MissingError: If a backend needs a package that is not installed, or CUDA is asked for and cannot be used.
     """
     log = _Log()
     find_cameras, find_depth = _camera_backend(config), _depth_backend(config)  # Fail before the work.
+    if config.device == "cuda":
+        native.require_cuda("Config.device is 'cuda'")
     clip = _at_size(clip, config.size)
 
     moves = yield from log.stage("motion", motion.estimate(clip))

@@ -9,6 +9,7 @@ import pytest
 
 from fourd import doctor
 from fourd.doctor import Finding
+from fourd.native import device
 
 
 def finding(name: str) -> Finding:
@@ -25,7 +26,8 @@ def test_every_check_answers_under_its_own_name() -> None:
 @pytest.mark.needs("native")
 def test_a_whole_installation_can_lift() -> None:
     assert doctor.can_lift(doctor.examine())
-    assert finding("native extension").says.endswith((".so", ".pyd"))
+    says = finding("native extension").says
+    assert says.startswith(doctor.ISAS) and says.endswith((".so", ".pyd"))
 
 
 def test_a_missing_extension_keeps_it_from_lifting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +65,13 @@ def test_gsplat_is_not_missed_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == "gsplat" else spec(n, *a))
     assert finding("gsplat").state == "no"
     assert doctor.can_lift([f for f in doctor.examine() if f.name == "gsplat"])
+
+
+def test_each_part_of_cuda_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "gpu", lambda: device.Part(True, "NVIDIA H200"))
+    monkeypatch.setattr(device, "kernels", lambda: device.Part(False, "no NVRTC", "Install it."))
+    assert finding("CUDA") == Finding("CUDA", "yes", "NVIDIA H200")
+    assert finding("CUDA kernels") == Finding("CUDA kernels", "no", "no NVRTC", "Install it.")
 
 
 def test_little_memory_and_disk_are_said(monkeypatch: pytest.MonkeyPatch) -> None:

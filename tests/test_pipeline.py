@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import fourd
-from fourd.errors import FourdError, InputError
+from fourd.errors import FourdError, InputError, MissingError
 from fourd.events import Finished, Progress, Started, Warned
 from fourd.types import Cameras, Clip, DepthMaps, Sound
 from tests.fuse import worlds
@@ -136,6 +136,18 @@ def test_a_wrong_configuration_is_one_clear_error(
 ) -> None:
     with pytest.raises(InputError, match=words):
         fourd.lift(filmed[0], fourd.Config(**config))
+
+
+def test_cuda_is_refused_before_any_work(
+    filmed: tuple[Clip, Cameras, DepthMaps], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    clip, cameras, maps = filmed
+    config: dict = dict(camera=cameras, depth=maps)
+    with pytest.raises(
+        MissingError, match=r"Config\.device is 'cuda', but CUDA cannot be used here: .*\n  What to do: "
+    ):
+        next(fourd.steps(clip, fourd.Config(camera=cameras, depth=maps, device="cuda")))
 
 
 @pytest.mark.parametrize("kind", ["black", "white", "noise", "one frame", "two frames", "tall", "frozen"])

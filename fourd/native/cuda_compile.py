@@ -161,14 +161,24 @@ def _complaint(name: str, arch: str, status: str, log: bytes) -> str:
 # What was compiled lies on the disk as its own SHA-256 and then the code, so that a broken file is no code.
 
 
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept; None if this user has no home. It need not exist yet."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fourd"
+    except RuntimeError:
+        return None
+
+
 def _cache(name: str, arch: str, source: bytes, headers: dict[str, bytes]) -> Path | None:
     """Where the code is or will be kept; None if there is no place, of which the user is told."""
     digest = hashlib.sha256(repr((version(), arch, OPTIONS, source, sorted(headers.items()))).encode()).hexdigest()
+    place = cache_folder()
+    if place is None:
+        _warn("there is no home to keep them in")
+        return None
     try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        place = home / "fourd"
         place.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home.
+    except OSError as error:
         _warn(str(error))
         return None
     return place / f"{name}-{arch}-{digest[:24]}.bin"

@@ -351,10 +351,9 @@ def _one_paragraph() -> Iterator[None]:
 
 def _check_device(device: str) -> None:
     if device == "cuda":
-        import torch
+        from fourd.native import require_cuda
 
-        if not torch.cuda.is_available():
-            raise InputError("--device cuda was asked for, but PyTorch sees no CUDA device; `fourd doctor` says why.")
+        require_cuda("--device cuda was asked for")
 
 
 def _opened(path: Path, device: str = "cpu") -> Scene:

@@ -143,7 +143,6 @@ def test_cuda_is_refused_before_any_work(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     clip, cameras, maps = filmed
-    config: dict = dict(camera=cameras, depth=maps)
     with pytest.raises(
         MissingError, match=r"Config\.device is 'cuda', but CUDA cannot be used here: .*\n  What to do: "
     ):

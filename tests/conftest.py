@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,17 @@ def _nvrtc() -> str:
     return ""
 
 
+def _program(what: str, *names: str) -> str:
+    return "" if any(map(shutil.which, names)) else f"{what} is not installed"
+
+
 REASONS = {
     "native": _native,
     "cuda": lambda: "" if torch.cuda.is_available() else "there is no CUDA device",
     "nvrtc": _nvrtc,
     "gsplat": lambda: _importable("gsplat"),
+    "chromium": lambda: _program("Chromium", "chromium", "chromium-browser", "google-chrome"),
+    "node": lambda: _program("Node.js", "node"),
     "shared": lambda: "" if SHARED.is_dir() else f"the measuring data is not at {SHARED}",
 }
 

@@ -16,7 +16,7 @@ repeats. Splats are in the order of their places (a Morton curve), those that ch
 ======== ===== ==================================================================================
 column   bytes meaning
 ======== ===== ==================================================================================
-position 3 x 3 the highest 24 bits of a float32, rounded: 17 bits of precision
+position 3 x 3 the highest 24 bits of a float32, rounded: 16 bits of precision
 rotation 4     the three smaller components of the quaternion w, x, y, z in ten bits each, as
                ``511 + 511 sqrt(2) q``; the two highest bits say which one is left out and positive
 scale    4     log2 of the three, on a scale of 11, 11 and 10 bits over ``ranges.log2_scale``

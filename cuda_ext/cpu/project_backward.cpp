@@ -1,6 +1,5 @@
 // Backward, stage 3: from the sums over a splat's pixels to the splat's own numbers and the camera's.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "gradient.h"
@@ -11,8 +10,8 @@
 namespace fourd {
 namespace {
 
-constexpr int kBlock = 64;
-constexpr int64_t kChunk = 4096;
+constexpr int kBlock = 64;        // Splats whose numbers stay in the first-level cache together.
+constexpr int64_t kChunk = 4096;  // Splats that one thread takes at a time.
 constexpr int kSums = sizeof(PixelSums) / sizeof(float);
 constexpr int kOut = sizeof(SplatGradient) / sizeof(float);
 constexpr int kCamera = sizeof(CameraGradient) / sizeof(float);
@@ -23,9 +22,14 @@ struct alignas(64) Block {
     float opacity[kBlock], dt[kBlock], duration[kBlock], view[3][kBlock];
     float sums[kSums][kBlock];
     float out[kOut][kBlock], camera[kCamera][kBlock];
+    size_t id[kBlock];
 };
 
-FOURD_INLINE void block_gradient_body(const Camera& camera, Block& block) {
+// Numbers that overflow say nothing, rather than infinity.
+FOURD_INLINE float checked(float x, bool scrub) { return scrub & !(x * 0.0f == 0.0f) ? 0.0f : x; }
+
+// Adds what the block says of the camera to `total`.
+FOURD_INLINE void block_gradient_body(const Camera& camera, bool scrub, Block& block, double* total) {
     const Camera c = camera;
     Block& __restrict b = block;
     for (int i = 0; i < kBlock; ++i) {
@@ -63,16 +67,23 @@ FOURD_INLINE void block_gradient_body(const Camera& camera, Block& block) {
         b.camera[15][i] = k.cy;
         b.camera[16][i] = k.skew;
     }
+    for (auto& row : b.out)
+        for (float& x : row) x = checked(x, scrub);
+    for (int k = 0; k < kCamera; ++k) {
+        double parts[8] = {};
+        for (int i = 0; i < kBlock; i += 8)
+            for (int j = 0; j < 8; ++j) parts[j] += static_cast<double>(checked(b.camera[k][i + j], scrub));
+        for (double part : parts) total[k] += part;
+    }
 }
 
-FOURD_DISPATCH(block_gradient, (const Camera& camera, Block& block), (camera, block))
-
-// Numbers that overflow say nothing, rather than infinity.
-FOURD_INLINE float checked(float x, bool scrub) { return scrub && !std::isfinite(x) ? 0.0f : x; }
+FOURD_DISPATCH(block_gradient, (const Camera& camera, bool scrub, Block& block, double* total),
+               (camera, scrub, block, total))
 
 // Fills column `i` of the block with the splat; its colour's own gradient is written at once.
 void load(const SplatArrays& s, const Camera& c, double time_s, size_t id, const PixelSums& sums,
-          const SplatGradients& out, Block& b, int i, bool scrub) {
+          const SplatGradients& out, bool scrub, Block& b, int i) {
+    b.id[i] = id;
     for (size_t k = 0; k < 3; ++k) {
         b.mean[k][i] = s.mean_m[3 * id + k];
         b.velocity[k][i] = s.velocity_mps[3 * id + k];
@@ -89,34 +100,38 @@ void load(const SplatArrays& s, const Camera& c, double time_s, size_t id, const
     for (int k = 0; k < 3; ++k) d[k] = b.mean[k][i] + b.velocity[k][i] * dt_s - c.eye[k];
     const float rgb[3] = {sums.r, sums.g, sums.b};
     const size_t start = id * static_cast<size_t>(s.k) * 3;
-    sh_gradient(s.colour + start, s.k, d[0], d[1], d[2], rgb, out.colour + start, view);
-    for (int k = 0; k < 3 * s.k; ++k)
-        out.colour[start + static_cast<size_t>(k)] =
-            checked(out.colour[start + static_cast<size_t>(k)], scrub);
+    float* colour = out.colour + start;
+    sh_gradient(s.colour + start, s.k, d[0], d[1], d[2], rgb, colour, view);
+    for (int k = 0; k < 3 * s.k; ++k) colour[k] = checked(colour[k], scrub);
     for (int k = 0; k < 3; ++k) b.view[k][i] = view[k];
 }
 
-// A splat that does nothing, to fill a block.
+// The block's first splat once more, in column `i`, of which no pixel says anything.
 void pad(Block& b, int i) {
-    for (auto* rows : {b.mean, b.velocity, b.view})
-        for (int k = 0; k < 3; ++k) rows[k][i] = 0;
-    for (int k = 0; k < 3; ++k) b.scale[k][i] = 1;
-    for (int k = 0; k < 4; ++k) b.quat[k][i] = k == 0;
-    b.opacity[i] = b.duration[i] = 1;
-    b.dt[i] = 0;
+    for (int k = 0; k < 3; ++k) {
+        b.mean[k][i] = b.mean[k][0];
+        b.velocity[k][i] = b.velocity[k][0];
+        b.scale[k][i] = b.scale[k][0];
+        b.view[k][i] = 0;
+    }
+    for (auto& q : b.quat) q[i] = q[0];
+    b.opacity[i] = b.opacity[0];
+    b.duration[i] = b.duration[0];
+    b.dt[i] = b.dt[0];
     for (auto& sum : b.sums) sum[i] = 0;
 }
 
-void store(const Block& b, int i, size_t id, const SplatGradients& out, bool scrub) {
+void store(const Block& b, int i, const SplatGradients& out) {
+    const size_t id = b.id[i];
     for (size_t k = 0; k < 3; ++k) {
-        out.mean_m[3 * id + k] = checked(b.out[k][i], scrub);
-        out.scale_m[3 * id + k] = checked(b.out[7 + k][i], scrub);
-        out.velocity_mps[3 * id + k] = checked(b.out[10 + k][i], scrub);
+        out.mean_m[3 * id + k] = b.out[k][i];
+        out.scale_m[3 * id + k] = b.out[7 + k][i];
+        out.velocity_mps[3 * id + k] = b.out[10 + k][i];
     }
-    for (size_t k = 0; k < 4; ++k) out.quat_wxyz[4 * id + k] = checked(b.out[3 + k][i], scrub);
-    out.opacity[id] = checked(b.out[13][i], scrub);
-    out.time_s[id] = checked(b.out[14][i], scrub);
-    out.duration_s[id] = checked(b.out[15][i], scrub);
+    for (size_t k = 0; k < 4; ++k) out.quat_wxyz[4 * id + k] = b.out[3 + k][i];
+    out.opacity[id] = b.out[13][i];
+    out.time_s[id] = b.out[14][i];
+    out.duration_s[id] = b.out[15][i];
 }
 
 }  // namespace
@@ -124,30 +139,37 @@ void store(const Block& b, int i, size_t id, const SplatGradients& out, bool scr
 void project_gradients(const SplatArrays& splats, const Camera& camera, double time_s,
                        const Buffer<Seen>& sorted, const Buffer<PixelSums>& sums, const SplatGradients& out,
                        bool scrub, int threads, Isa isa) {
-    const int64_t n = static_cast<int64_t>(sorted.size), chunks = (n + kChunk - 1) / kChunk;
+    // In the order of the input, whose numbers lie side by side: in the order of depth each would be fetched
+    // from elsewhere.
+    constexpr uint32_t kUnseen = UINT32_MAX;
+    Buffer<uint32_t> rank(static_cast<size_t>(splats.n));
+    std::fill_n(rank.data.get(), rank.size, kUnseen);
+    for (size_t i = 0; i < sorted.size; ++i)
+        rank[static_cast<size_t>(sorted[i].id)] = static_cast<uint32_t>(i);
     struct Total {
         double of[kCamera] = {};
     };
+    const int64_t chunks = (splats.n + kChunk - 1) / kChunk;
     std::vector<Total> totals(static_cast<size_t>(chunks));
     parallel_for(chunks, threads, [&](int64_t chunk) {
+        const size_t begin = static_cast<size_t>(chunk * kChunk),
+                     end = static_cast<size_t>(std::min((chunk + 1) * kChunk, splats.n));
         Block block;
-        Total& total = totals[static_cast<size_t>(chunk)];
-        const int64_t end = std::min((chunk + 1) * kChunk, n);
-        for (int64_t begin = chunk * kChunk; begin < end; begin += kBlock) {
-            const int count = static_cast<int>(std::min<int64_t>(kBlock, end - begin));
-            const auto id = [&](int i) {
-                return static_cast<size_t>(sorted[static_cast<size_t>(begin + i)].id);
-            };
-            for (int i = 0; i < count; ++i)
-                load(splats, camera, time_s, id(i), sums[static_cast<size_t>(begin + i)], out, block, i,
-                     scrub);
+        int count = 0;
+        const auto flush = [&] {
             for (int i = count; i < kBlock; ++i) pad(block, i);
-            FOURD_CALL(isa, block_gradient, (camera, block));
-            for (int i = 0; i < count; ++i) store(block, i, id(i), out, scrub);
-            for (int k = 0; k < kCamera; ++k)
-                for (int i = 0; i < count; ++i)
-                    total.of[k] += static_cast<double>(checked(block.camera[k][i], scrub));
+            FOURD_CALL(isa, block_gradient, (camera, scrub, block, totals[static_cast<size_t>(chunk)].of));
+            for (int i = 0; i < count; ++i) store(block, i, out);
+            count = 0;
+        };
+        constexpr size_t kAhead = 16;
+        for (size_t id = begin; id < end; ++id) {
+            if (id + kAhead < end && rank[id + kAhead] != kUnseen) FOURD_PREFETCH(&sums[rank[id + kAhead]]);
+            if (rank[id] == kUnseen) continue;
+            load(splats, camera, time_s, id, sums[rank[id]], out, scrub, block, count);
+            if (++count == kBlock) flush();
         }
+        if (count > 0) flush();
     });
     // Chunk after chunk, so that the sums are the same on any number of threads.
     double sum[kCamera] = {};

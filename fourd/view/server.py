@@ -231,6 +231,7 @@ def serve(scene: Path, *, host: str, port: int, ready: Callable[[str], None]) ->
             Application(scene, gate),
             log_config=None,
             access_log=False,
+            interface="asgi3",
             lifespan="off",
             ws="none",
             http="h11",

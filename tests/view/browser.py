@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -34,6 +36,14 @@ _FLAGS = (
 )
 
 
+_HAND_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
 def executable() -> str | None:
     """Where Chromium is, if it is anywhere."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
@@ -43,18 +53,19 @@ class Browser:
     """One process; close it."""
 
     def __init__(self, folder: Path) -> None:
-        ours, theirs = os.pipe(), os.pipe()
         # Chromium reads its orders from descriptor 3 and answers on 4.
-        words = ["sh", "-c", f'exec "$@" 3<&{ours[0]} 4>&{theirs[1]}', "sh", executable() or "chromium"]
+        orders, self._to = os.pipe()
+        self._from, answers = os.pipe()
+        given = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (orders, answers)]
+        program = [executable() or "chromium", *_FLAGS, f"--user-data-dir={folder}"]
         self._process = subprocess.Popen(
-            [*words, *_FLAGS, f"--user-data-dir={folder}"],
-            pass_fds=(ours[0], theirs[1]),
+            [sys.executable, "-c", _HAND_OVER, *map(str, given), *program],
+            pass_fds=given,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(ours[0])
-        os.close(theirs[1])
-        self._to, self._from = ours[1], theirs[0]
+        for fd in (orders, answers, *given):
+            os.close(fd)
         self._heard: dict[int, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
         self._news = threading.Condition()
@@ -141,7 +152,7 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def wait(self, script: str, timeout_s: float = 30) -> None:
+    def wait(self, script: str, timeout_s: float = 15) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + timeout_s
         while not self.run(script):

@@ -1,0 +1,330 @@
+"""The player in a real browser: what it draws, what it does when asked, and what it says when it cannot.
+
+Chromium draws in software here (SwiftShader), so the scenes and pictures are small.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import uvicorn
+
+from fourd.formats import camera_path
+from fourd.geometry import rigid
+from fourd.scene import Scene
+from fourd.types import Cameras, Provenance, Sound, Splats
+from fourd.view import server
+from tests.native.splats import scatter
+from tests.scenes import small_scene
+from tests.view.browser import Browser, Page
+
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.needs("native")]
+
+HW = (90, 160)
+SHOWN = "!!(window.fourd && document.getElementById('cover')?.classList.contains('gone'))"
+
+
+def busy_scene() -> Scene:
+    """Splats of all shapes, half of which move and fade, before a wall; five cameras look at them."""
+    flying = scatter(1500, k=9, scale_m=0.15)
+    flying = flying.replace(
+        time_s=torch.rand(1500, generator=torch.Generator().manual_seed(1)) * 2, velocity_mps=flying.velocity_mps * 3
+    )
+    there = scatter(1000, k=9, seed=2, scale_m=0.2)
+    there = there.replace(
+        velocity_mps=torch.zeros(1000, 3), duration_s=torch.full((1000,), math.inf), source=there.source + 1
+    )
+    K = torch.tensor([[120.0, 0.5, 82], [0, 118, 44], [0, 0, 1]]).repeat(5, 1, 1)
+    pose = torch.eye(4).repeat(5, 1, 1)
+    for i in range(5):
+        pose[i, :3, :3] = rigid.matrix_from_rotvec(torch.tensor([0.05, 0.1 * (i - 2), 0.02]))
+        pose[i, 0, 3] = -0.3 * (i - 2)
+    tone = torch.sin(torch.arange(16000) * 0.3)[:, None] / 4
+    time_s = torch.linspace(0, 2, 5, dtype=torch.float64)
+    return Scene(
+        Splats.concat([flying, there]), Cameras(K, pose, HW, time_s), Sound(tone, 8000), Provenance(clip="busy.mp4")
+    )
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    browser = Browser(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+class Served:
+    """`fourd view`, in a thread of the test."""
+
+    def __init__(self) -> None:
+        self.application: Any = None
+        config = uvicorn.Config(
+            self._answer, log_config=None, interface="asgi3", lifespan="off", ws="none", timeout_graceful_shutdown=1
+        )
+        self.server = uvicorn.Server(config)
+        self.listener = server._listen("127.0.0.1", 0)
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
+        self.thread.start()
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.application(scope, receive, send)
+
+    def serve(self, scene: Path) -> str:
+        gate = server.Gate("token", self.port, frozenset({"127.0.0.1"}))
+        self.application = server.Application(scene, gate)
+        return f"http://127.0.0.1:{self.port}/token/"
+
+    def close(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(20)
+        self.listener.close()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    served = Served()
+    yield served
+    served.close()
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, Path]:
+    scene, path = busy_scene(), tmp_path_factory.mktemp("scene") / "busy.glb"
+    scene.save(path)
+    return scene, path
+
+
+def picture(page: Page, cameras: Cameras, mode: str = "colour") -> np.ndarray:
+    """What the player draws for one camera: [h, w, 3], 0 to 1."""
+    asked = {
+        "K": cameras.K[0].flatten().tolist(),
+        "pose": cameras.world_from_cam[0].flatten().tolist(),
+        "hw": list(cameras.hw),
+        "time_s": float(cameras.time_s[0]),
+        "mode": mode,
+    }
+    text = page.run(
+        f"fourd.picture({asked}).then((bytes) => {{ let s = '';"
+        " for (const b of bytes) s += String.fromCharCode(b); return btoa(s); })"
+    )
+    pixels = np.frombuffer(base64.b64decode(text), np.uint8).reshape(*cameras.hw, 4)
+    return pixels[..., :3] / 255
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(-10 * np.log10(max(((a - b) ** 2).mean(), 1e-12)))
+
+
+def moments(scene: Scene) -> Iterator[Cameras]:
+    """Five cameras at five moments, none of which was filmed."""
+    for i in range(5):
+        camera = scene.cameras[i : i + 1]
+        pose = camera.world_from_cam.clone()
+        pose[0, :3, 3] += torch.tensor([0.1 * i, -0.1, 0.15 * i])
+        yield camera.replace(world_from_cam=pose, time_s=camera.time_s * 0.9 + 0.07)
+
+
+def test_pictures_are_those_of_the_renderer(browser: Browser, served: Served, busy: tuple[Scene, Path]) -> None:
+    scene, path = busy
+    with browser.open(served.serve(path)) as page:
+        page.wait(SHOWN)
+        found = [psnr(picture(page, camera), scene.render(camera).rgb[0].numpy()) for camera in moments(scene)]
+        # 8 bits a channel give 59 dB at best; halves and packed rotations cost a little.
+        assert min(found) > 48, found
+        # The measure can fail: another moment is another picture.
+        early, late = (next(moments(scene)).replace(time_s=torch.tensor([t]).double()) for t in (0.2, 0.5))
+        assert psnr(picture(page, early), scene.render(late).rgb[0].numpy()) < 35
+        assert page.complaints() == []
+
+
+def test_a_page_from_disk_shows_the_same_and_runs_no_foreign_markup(
+    browser: Browser, busy: tuple[Scene, Path], tmp_path: Path
+) -> None:
+    evil = "</script><script>window.evil=1</script><img src=x onerror='window.evil=1'>\"'&amp;${evil}.mp4"
+    scene = Scene(busy[0].splats, busy[0].cameras, busy[0].sound, Provenance(clip=evil))
+    scene.export(tmp_path / "a.html")
+    with browser.open((tmp_path / "a.html").as_uri()) as page:
+        page.wait(SHOWN)
+        found = [psnr(picture(page, camera), scene.render(camera).rgb[0].numpy()) for camera in moments(scene)]
+        assert min(found) > 42, found  # The page's splats are rounded.
+        assert page.run("window.evil") is None and page.complaints() == []
+        assert page.text("#name") == evil.split("/")[-1]
+        assert page.run("fourd.sound.buffer.duration") == pytest.approx(2.0)
+
+
+def test_a_notebook_shows_the_scene_in_a_frame(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "cell.html").write_text(f"<title>cell</title>{small_scene()._repr_html_()}")
+    with browser.open((tmp_path / "cell.html").as_uri()) as page:
+        # The frame is sealed from the page, so it is looked at from outside: the wall is grey to red.
+        page.wait("document.querySelector('iframe') !== null")
+        for _ in range(100):
+            seen = page.screenshot()[20:200, 60:400].astype(int)
+            if (seen[..., 0] - seen[..., 2]).mean() > 5:
+                break
+        assert (seen[..., 0] - seen[..., 2]).mean() > 5 and seen.mean() > 60
+        assert page.complaints() == []
+
+
+def test_everything_can_be_done_with_keys(browser: Browser, served: Served, busy: tuple[Scene, Path]) -> None:
+    with browser.open(served.serve(busy[1])) as page:
+        page.wait(SHOWN)
+        state = "[fourd.playing, fourd.time_s, fourd.mode, fourd.follow, fourd.fly, fourd.keys.length]"
+        assert page.run(state) == [False, 0, "colour", True, False, 0]  # Who asked for less motion is not played to.
+        page.press("ArrowRight", "ArrowRight")
+        assert page.run("fourd.time_s") == pytest.approx(1.0)
+        page.press(" ")
+        page.wait("fourd.playing && fourd.time_s > 1.0")
+        page.press(" ", "2")
+        assert page.run("[fourd.playing, fourd.mode]") == [False, "depth"]
+        assert page.run("document.getElementById('mode-depth').getAttribute('aria-checked')") == "true"
+        page.press("1", "k", "h", "k")
+        assert page.run("[fourd.keys.length, fourd.follow, document.getElementById('keys').hidden]") == [
+            2,
+            False,
+            False,
+        ]
+        page.press("p")
+        page.wait("fourd.film !== null && fourd.film.at_s > 0.1")
+        page.press("p", "s", "g")
+        assert page.run("[fourd.film, fourd.fly]") == [None, True]
+        before = page.run("fourd.pose.p[2]")
+        page.call("Input.dispatchKeyEvent", type="keyDown", key="w", text="w")
+        page.wait(f"fourd.pose.p[2] > {before} + 0.05")
+        page.call("Input.dispatchKeyEvent", type="keyUp", key="w")
+        page.press("[", "l", "m")
+        assert page.run("[fourd.speed, fourd.loop, fourd.sound.muted]") == [0.5, False, True]
+        # Tab reaches every button that is shown, in order.
+        page.press("Escape")
+        page.run("document.getElementById('view').focus()")
+        reached = []
+        for _ in range(24):
+            page.press("Tab")
+            reached.append(page.run("document.activeElement.id"))
+        shown = page.run(
+            "[...document.querySelectorAll('#controls :is(button, input, select)')]"
+            ".filter((e) => e.checkVisibility() && !e.disabled).map((e) => e.id)"
+        )
+        assert set(shown) <= set(reached) and len(shown) >= 14
+        assert page.run("[...document.querySelectorAll('button')].every((b) => b.innerText || b.ariaLabel)")
+        assert page.complaints() == []
+
+
+def test_mouse_and_wheel_go_round_and_nearer(browser: Browser, served: Served, busy: tuple[Scene, Path]) -> None:
+    with browser.open(served.serve(busy[1])) as page:
+        page.wait(SHOWN)
+        pivot, distance = page.run("fourd.pivot()"), page.run("fourd.distance")
+        page.mouse("mousePressed", 200, 100, button="left", buttons=1, clickCount=1)
+        page.mouse("mouseMoved", 260, 120, button="left", buttons=1)
+        page.mouse("mouseReleased", 260, 120, button="left", clickCount=1)
+        assert page.run("fourd.follow") is False
+        np.testing.assert_allclose(page.run("fourd.pivot()"), pivot, atol=1e-6)
+        eye = np.array(page.run("fourd.pose.p")) - pivot
+        assert np.linalg.norm(eye) == pytest.approx(distance) and eye[0] < -0.2  # The scene goes right, the eye left.
+        page.mouse("mouseWheel", 200, 100, deltaX=0, deltaY=-120)
+        page.wait(f"fourd.distance < {distance} * 0.9")
+        page.press("h")
+        page.wait("fourd.glide === null")
+        np.testing.assert_allclose(page.run("fourd.pose.p"), busy[0].cameras.centre_m[2], atol=1e-6)
+
+
+def test_a_recorded_path_is_what_render_reads(
+    browser: Browser, served: Served, busy: tuple[Scene, Path], tmp_path: Path
+) -> None:
+    with browser.open(served.serve(busy[1])) as page:
+        page.wait(SHOWN)
+        page.run("fourd.addKey(); fourd.turn(0.3, 0.1); fourd.seek(1.5); fourd.addKey()")
+        (tmp_path / "p.json").write_text(page.run("JSON.stringify(fourd.cameraPath())"))
+        keys = camera_path.read(tmp_path / "p.json")
+        assert keys.cameras.hw == HW and keys.cameras.time_s[[0, -1]].tolist() == [0, 1.5]
+        torch.testing.assert_close(keys.cameras.world_from_cam[0], busy[0].cameras.world_from_cam[0])
+        torch.testing.assert_close(keys.cameras.K[0], busy[0].cameras.K[0])
+        # The last picture of the film is what the player shows.
+        shown = picture(page, keys.cameras[-1:])
+        assert psnr(shown, busy[0].render(keys.cameras[-1:]).rgb[0].numpy()) > 48
+
+
+def test_sound_keeps_step_with_the_slider(browser: Browser, served: Served, busy: tuple[Scene, Path]) -> None:
+    with browser.open(served.serve(busy[1])) as page:
+        page.wait(f"{SHOWN} && fourd.sound.buffer !== null")
+        page.run("fourd.sound.context.resume()")
+        page.run("fourd.seek(0.5); fourd.play(true)")
+        page.wait("fourd.sound.position() > 0.6")
+        assert abs(page.run("fourd.sound.position() - fourd.time_s")) < 0.2
+        page.run("fourd.seek(1.2)")
+        page.wait("fourd.sound.position() > 1.2")
+        page.run("fourd.play(false)")
+        page.wait("fourd.sound.position() === null")
+
+
+@pytest.mark.parametrize(("hw", "edge"), [((780, 360), 8), ((360, 780), 8), ((600, 1000), 16)], ids=str)
+def test_windows_of_all_sizes_hold_all_buttons(
+    browser: Browser, served: Served, busy: tuple[Scene, Path], hw: tuple[int, int], edge: int
+) -> None:
+    with browser.open(served.serve(busy[1]), hw=hw) as page:
+        page.wait(SHOWN)
+        page.press("k")
+        boxes = page.run(
+            "[...document.querySelectorAll('button, select, input, #name')].filter((e) => e.checkVisibility())"
+            ".map((e) => { const b = e.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; })"
+        )
+        assert len(boxes) > 15
+        for left, top, right, bottom in boxes:
+            assert left >= edge and top >= edge and right <= hw[1] - edge and bottom <= hw[0] - edge
+        assert page.run("[scrollX, document.documentElement.scrollWidth]") == [0, hw[1]]
+
+
+def damaged(path: Path, name: str) -> bytes:
+    whole = path.read_bytes()
+    if name == "cut short":
+        return whole[: len(whole) // 2]
+    if name == "text":
+        return b"<script>window.evil = 1</script>" * 9
+    if name == "empty":
+        return b""
+    return whole.replace(b'"coefficients":9', b'"coefficients":7')
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("cut short", "cut short"),
+        ("text", "does not begin as a GLB does"),
+        ("empty", "cut short"),
+        ("odd", "unknown number of harmonics"),
+    ],
+)
+def test_a_broken_file_is_said_in_words(
+    browser: Browser, served: Served, busy: tuple[Scene, Path], tmp_path: Path, name: str, says: str
+) -> None:
+    (tmp_path / "s.glb").write_bytes(damaged(busy[1], name))
+    with browser.open(served.serve(tmp_path / "s.glb")) as page:
+        page.wait("window.fourd && !!fourd.failed")
+        assert says in page.text("#cover-title") and "fourd lift" in page.text("#cover-text")
+        assert page.run("window.evil") is None
+        page.press(" ", "k", "h")  # Nothing answers, and nothing breaks.
+        assert page.complaints() == []
+
+
+def test_no_webgl_and_a_lost_context_are_said_in_words(
+    browser: Browser, served: Served, busy: tuple[Scene, Path]
+) -> None:
+    url = served.serve(busy[1])
+    with browser.open(url, before="HTMLCanvasElement.prototype.getContext = () => null") as page:
+        page.wait("window.fourd && !!fourd.failed")
+        assert page.text("#cover-title") == "This browser does not offer WebGL 2, with which the player draws."
+        assert page.complaints() == []
+    with browser.open(url) as page:
+        page.wait(SHOWN)
+        page.run("fourd.renderer.gl.getExtension('WEBGL_lose_context').loseContext()")
+        page.wait("!!fourd.failed")
+        assert page.text("#cover-title") == "The graphics card was taken away from this page."
+        assert page.run("document.getElementById('again').checkVisibility()")

@@ -43,8 +43,11 @@ _TURNS = 0.9
 _EXPLAINED_PX = 1.0
 _DOUBTFUL = 0.35
 """Share of the observations explained under which the cameras are doubtful."""
-_START_FOV_DEG = 62.0
-"""Field of view from which the focal length is sought."""
+_START_FOVS_DEG = (62.0, 45.0, 80.0)
+"""Fields of view from which the focal length is sought, the commonest first. From a wrong one a model may grow that is turned inside
+out, its camera going backwards, and no later adjustment leaves that valley."""
+_SETTLED = 0.6
+"""Share of the observations explained from which no other start is tried."""
 _ORDINARY_FOV_DEG = (25.0, 120.0)
 """Fields of view across the longer side between which ordinary lenses lie."""
 
@@ -125,14 +128,22 @@ def _turning(
 
 
 def _grow(seen: Seen, core: Bool[np.ndarray, " n"]) -> Generator[float, None, Growth | None]:
-    focal = focal_px(_START_FOV_DEG)
-    pair = starting_pair(seen.pick(core[seen.point]), focal)
-    if pair is None:
-        return None
-    growth = Growth(seen, focal, core)
-    for part, parts in growth.solve(pair):
-        yield 0.1 + 0.9 * part / parts
-    return growth
+    """The first model that explains enough, or else the one that explains most."""
+    core_seen = seen.pick(core[seen.point])
+    best: tuple[float, Growth] | None = None
+    for tried, focal in enumerate(map(focal_px, _START_FOVS_DEG)):
+        pair = starting_pair(core_seen, focal)
+        if pair is None:
+            continue
+        growth = Growth(seen, focal, core)
+        for part, parts in growth.solve(pair):
+            yield 0.1 + 0.9 * (tried + part / parts) / len(_START_FOVS_DEG)
+        share = explained(core_seen, growth.model, _EXPLAINED_PX)
+        if best is None or share > best[0]:
+            best = share, growth
+        if share >= _SETTLED:
+            break
+    return None if best is None else best[1]
 
 
 def _travelling(seen: Seen, key_seen: Seen, growth: Growth, keys: Int64[np.ndarray, " k"], share: float) -> Solved:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fourd.camera import solve as solving
 from fourd.camera.model import orthonormal
 from fourd.camera.solve import UNIT, Solved, focal_px, solve
 from fourd.camera.tracks import Tracks
@@ -130,3 +131,20 @@ def test_a_mirrored_world_gives_the_mirrored_path(world):
     np.testing.assert_allclose(flip @ one.R @ flip, two.R, atol=1e-4)
     assert one.focal == pytest.approx(two.focal, rel=1e-3)
     assert UNIT == 384
+
+
+@pytest.mark.parametrize(
+    ("shares", "tried", "kept"), [((0.7,), 1, 0), ((0.3, 0.7), 2, 1), ((0.3, 0.5, 0.2), 3, 1), ((0.5, 0.4, 0.3), 3, 0)]
+)
+def test_models_grow_from_other_fields_of_view_until_one_explains_enough(world, monkeypatch, shares, tried, kept):
+    """On outdoor_dolly the commonest start ends with the camera going backwards, and explains 0.40; the next 0.63."""
+    told, grown = list(shares), []
+    monkeypatch.setattr(solving, "explained", lambda *_: told.pop(0))
+    monkeypatch.setattr(solving.Growth, "solve", lambda self, pair: (grown.append(self), iter(()))[1])
+    tracks = world("forward").tracks
+    steps = solving._grow(solving._seen(tracks, 1.0), np.ones(tracks.points, bool))
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(steps)
+    assert len(grown) == tried and end.value.value is grown[kept]
+    assert len({g.model.focal for g in grown}) == tried

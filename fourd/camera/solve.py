@@ -44,8 +44,8 @@ _EXPLAINED_PX = 1.0
 _DOUBTFUL = 0.35
 """Share of the observations explained under which the cameras are doubtful."""
 _START_FOVS_DEG = (62.0, 45.0, 80.0)
-"""Fields of view from which the focal length is sought, the commonest first. From a wrong one a model may grow that is turned inside
-out, its camera going backwards, and no later adjustment leaves that valley."""
+"""Fields of view from which the focal length is sought, the commonest first. From a wrong one a model may grow
+that is turned inside out, its camera going backwards, and no later adjustment leaves that valley."""
 _SETTLED = 0.6
 """Share of the observations explained from which no other start is tried."""
 _ORDINARY_FOV_DEG = (25.0, 120.0)

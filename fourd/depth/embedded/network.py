@@ -10,6 +10,7 @@ It sees in log inverse depth: a picture says how much nearer one thing is than a
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -83,18 +84,18 @@ class Step(nn.Module):
 class Network(nn.Module):
     """Picture in, inverse depth out. See the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Sequence[int] = WIDTHS, blocks: Sequence[int] = BLOCKS) -> None:
         super().__init__()
-        inputs = (5, *WIDTHS[:-1])
-        self.down = nn.ModuleList(Step(a, b, 3, 2) for a, b in zip(inputs, WIDTHS, strict=True))
+        inputs = (5, *widths[:-1])
+        self.down = nn.ModuleList(Step(a, b, 3, 2) for a, b in zip(inputs, widths, strict=True))
         self.encode = nn.ModuleList(
-            nn.Sequential(*(Block(w) for _ in range(n))) for w, n in zip(WIDTHS, BLOCKS, strict=True)
+            nn.Sequential(*(Block(w) for _ in range(n))) for w, n in zip(widths, blocks, strict=True)
         )
-        self.whole = nn.Linear(WIDTHS[-1], WIDTHS[-1])
-        self.up = nn.ModuleList(Step(b, a, 1) for a, b in itertools.pairwise(WIDTHS))
-        self.across = nn.ModuleList(Step(w, w, 1) for w in WIDTHS[:-1])
-        self.decode = nn.ModuleList(Block(w) for w in WIDTHS[:-1])
-        self.last = Conv(WIDTHS[0], 12, bias=True)
+        self.whole = nn.Linear(widths[-1], widths[-1])
+        self.up = nn.ModuleList(Step(b, a, 1) for a, b in itertools.pairwise(widths))
+        self.across = nn.ModuleList(Step(w, w, 1) for w in widths[:-1])
+        self.decode = nn.ModuleList(Block(w) for w in widths[:-1])
+        self.last = Conv(widths[0], 12, bias=True)
         nn.init.normal_(self.last.weight, std=0.01)
 
     def forward(self, rgb: Float[Tensor, "b 3 h w"], before: Float[Tensor, "b h w"]) -> Guess:

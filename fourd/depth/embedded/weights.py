@@ -23,6 +23,12 @@ _FORMAT = "fourd.depth.embedded/1"
 def save(network: Network, path: Path, told: dict[str, Any]) -> None:
     """Write the weights as half floats, with what is told about their training.
 
+    Args:
+        network: Whose weights.
+        path: Where to.
+        told: JSON values; at least ``area``, the pixels of a picture that the network is for, and ``widths`` and
+            ``blocks``, its shape.
+
     Raises:
         OutputError: If the file cannot be written.
     """
@@ -55,8 +61,9 @@ def load(path: Path = SHIPPED) -> tuple[Network, int]:
             told = file.metadata() or {}
         if told.get("format") != _FORMAT:
             raise FormatError(f"{path} says it is {told.get('format', 'nothing')!r}; expected '{_FORMAT}'.")
-        area = int(json.loads(told["training"])["area"])
-        network = Network()
+        training = json.loads(told["training"])
+        area = int(training["area"])
+        network = Network([int(w) for w in training["widths"]], [int(n) for n in training["blocks"]])
         tensors = {k: v.float() for k, v in load_file(path).items()}
         counts = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}
         network.load_state_dict(tensors | counts)

@@ -79,9 +79,15 @@ def main(options: Options) -> None:
     fitted = _shown(fitting.fit(options.data, state, options.recipe, device), console)
     error = fitted.judge(options.data)
     told = dict(
-        area=options.recipe.area, pictures=fitted.samples, steps=fitted.steps, seconds=round(fitted.seconds),
-        seed=options.recipe.seed, kept_aside=round(error, 4),
-    )  # fmt: skip
+        area=options.recipe.area,
+        widths=options.recipe.widths,
+        blocks=options.recipe.blocks,
+        pictures=fitted.samples,
+        steps=fitted.steps,
+        seconds=round(fitted.seconds),
+        seed=options.recipe.seed,
+        kept_aside=round(error, 4),
+    )
     weights.save(fitted.mean, options.out, told)
     console.print(f"{options.out} holds the weights: {told}")
 

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fourd.depth.embedded.network import Guess, Network, normalised
+from fourd.depth.embedded.network import BLOCKS, WIDTHS, Guess, Network, normalised
 from fourd.depth.train import losses, shards
-from fourd.depth.train.batches import Batch, Source, whole
+from fourd.depth.train.batches import Batch, whole
+from fourd.depth.train.feeding import Feed
 from fourd.errors import FormatError
 from fourd.events import Progress, Steps, Warned
 from fourd.files import replacing
@@ -37,6 +38,10 @@ class Recipe:
     """Of weights, batches and wear."""
     area: int = 144 * 192
     """Pixels of a picture at the end of training, and when the network is used."""
+    widths: tuple[int, ...] = WIDTHS
+    """Channels of the network at 1/2, 1/4, ... of the picture's size."""
+    blocks: tuple[int, ...] = BLOCKS
+    """Residual blocks of its encoder there."""
     batch: int = 16
     """Pictures a step."""
     muon: float = 0.01
@@ -47,6 +52,8 @@ class Recipe:
     """Share of pictures from recordings."""
     save_s: float = 120.0
     """Seconds between states kept on disk."""
+    feeders: int = 0
+    """Processes that prepare batches; 0 does it in between, and gives the same batches each time."""
 
 
 class Fit:
@@ -55,8 +62,8 @@ class Fit:
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.device = recipe, device
-        self.network = Network().to(device)
-        self.mean = Network().to(device)
+        self.network = Network(recipe.widths, recipe.blocks).to(device)
+        self.mean = Network(recipe.widths, recipe.blocks).to(device)
         """The running mean of the weights: what is deployed."""
         self.mean.load_state_dict(self.network.state_dict())
         self.mean.requires_grad_(False).eval()
@@ -76,11 +83,15 @@ class Fit:
         """How much of the time is over."""
         return min(self.seconds / (60 * self.recipe.minutes), 1.0)
 
-    def step(self, source: Source) -> dict[str, float]:
+    @property
+    def area(self) -> int:
+        """Pixels of a picture at this stage of the training."""
+        return int(next(part for until, part in _SIZES if self.share <= until) * self.recipe.area)
+
+    def step(self, batch: Batch) -> dict[str, float]:
         """One step; returns its losses."""
-        begin, share = time.perf_counter(), self.share
-        area = next(part for until, part in _SIZES if share <= until) * self.recipe.area
-        batch = source.batch(self.recipe.batch, int(area)).to(self.device)
+        share = self.share
+        batch = batch.to(self.device)
         rate = min(1.0, (self.steps + 1) / 50, max((1 - share) / (1 - _LATE), 0.01))
         for optimizer, base in zip(self.optimizers, self.rates, strict=True):
             optimizer.param_groups[0]["lr"] = base * rate
@@ -97,7 +108,6 @@ class Fit:
             for optimizer in self.optimizers:
                 optimizer.step()
         self._average()
-        self.seconds += time.perf_counter() - begin
         self.steps += 1
         self.samples += len(batch.rgb)
         return {name: float(value.detach()) for name, value in terms.items()}
@@ -191,11 +201,14 @@ def fit(folder: Path, state: Path, recipe: Recipe, device: torch.device) -> Step
     work = Fit(recipe, device)
     if state.exists():
         work.resume(state)
-    source = Source(folder, recipe.seed + work.steps, recipe.recorded)
-    kept, mean = work.seconds, {}
+    feed = Feed(folder, recipe.seed + work.steps, recipe.recorded, recipe.batch, recipe.feeders)
+    batch = feed.batch(work.area)  # Before the clock starts: processes take their time to begin.
+    kept, mean, last = work.seconds, {}, time.perf_counter()
     while work.share < 1:
-        for name, value in work.step(source).items():
+        for name, value in work.step(batch).items():
             mean[name] = 0.98 * mean.get(name, value) + 0.02 * value
+        now = time.perf_counter()
+        work.seconds, last = work.seconds + now - last, now
         if work.seconds - kept > recipe.save_s or work.share >= 1:
             work.save(state)
             kept = work.seconds
@@ -204,4 +217,5 @@ def fit(folder: Path, state: Path, recipe: Recipe, device: torch.device) -> Step
                 STAGE, f"{work.seconds:.0f} s, {work.samples} pictures: {told}; kept aside {work.judge(folder):.4f}"
             )
         yield Progress(STAGE, int(work.seconds), int(60 * recipe.minutes))
+        batch = feed.batch(work.area)
     return work

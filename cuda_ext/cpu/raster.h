@@ -3,28 +3,17 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "gradient.h"
 #include "isa.h"
+#include "memory.h"
 #include "splat.h"
 
 namespace fourd {
 
 constexpr int kTile = 16;            // Pixels along a tile's side.
 constexpr int64_t kMaxSide = 32767;  // Rows are kept in 16 bits.
-
-// An array that is not cleared first: filling it is the job of the stage that asked for it.
-template <class T>
-struct Buffer {
-    std::unique_ptr<T[]> data;
-    size_t size = 0;
-
-    explicit Buffer(size_t n) : data(new T[n]), size(n) {}
-    T& operator[](size_t i) { return data[i]; }
-    const T& operator[](size_t i) const { return data[i]; }
-};
 
 // The input, as torch lays it out.
 struct SplatArrays {
@@ -60,9 +49,9 @@ static_assert(sizeof(Seen) == 64, "a splat that is seen is one cache line");
 
 // Projects all splats and keeps those that are seen, in their order.
 struct Projected {
-    Buffer<Seen> seen;         // Chunk after chunk, each at its own place, with gaps between them.
-    std::vector<size_t> kept;  // How many of each chunk.
-    size_t chunk;              // Places a chunk.
+    Buffer<Seen> seen;          // Chunk after chunk, with gaps between them.
+    std::vector<size_t> start;  // Of each chunk.
+    std::vector<size_t> kept;   // How many are in each.
 };
 Projected project_splats(const SplatArrays& splats, const Camera& camera, double time_s, int threads,
                          Isa isa);

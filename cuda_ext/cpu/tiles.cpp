@@ -45,11 +45,12 @@ inline void each_tile_row(const Seen& s, int first_row, int last_row, int w, Use
     }
 }
 
-// Positive floats sort like their bits. Least significant digit first, three digits of 11 bits. Each thread
-// takes a run of the keys; runs go into a bin one behind the other, so that equal keys stay in their order
-// whatever the number of threads. The result is in `from`.
-void radix_sort(Buffer<Keyed>& from, Buffer<Keyed>& to, int threads) {
-    constexpr uint32_t kBits = 11, kDigits = 3, kBins = 1 << kBits;
+// Sorts by key - low, of which the greatest is `span`. Least significant digit first; depths of one scene
+// differ in 26 bits at most as a rule, which are two digits. Each thread takes a run of the keys; runs go
+// into a bin one behind the other, so that equal keys stay in their order whatever the number of threads. The
+// result is in `from`.
+void radix_sort(Buffer<Keyed>& from, Buffer<Keyed>& to, uint32_t low, uint32_t span, int threads) {
+    const uint32_t bits = span >> 26 ? 11 : 13, digits = span >> 26 ? 3 : 2, bins_a_run = 1u << bits;
     constexpr size_t kWorthAThread = 1 << 14;
     const size_t runs = std::clamp<size_t>(from.size / kWorthAThread, 1, static_cast<size_t>(threads));
     const size_t length = (from.size + runs - 1) / runs;
@@ -60,20 +61,22 @@ void radix_sort(Buffer<Keyed>& from, Buffer<Keyed>& to, int threads) {
             use(bins[run], begin, std::min(begin + length, from.size));
         });
     };
-    for (uint32_t shift = 0; shift < kDigits * kBits; shift += kBits) {
+    for (uint32_t digit = 0; digit < digits; ++digit) {
+        const uint32_t shift = digit * bits, mask = bins_a_run - 1;
+        const auto bin_of = [&](const Keyed& k) { return ((k.key - low) >> shift) & mask; };
         in_each_run([&](std::vector<uint32_t>& bin, size_t begin, size_t end) {
-            bin.assign(kBins, 0);
-            for (size_t i = begin; i < end; ++i) ++bin[(from[i].key >> shift) % kBins];
+            bin.assign(bins_a_run, 0);
+            for (size_t i = begin; i < end; ++i) ++bin[bin_of(from[i])];
         });
         uint32_t sum = 0;  // Counts become the places where each run's part of a bin begins.
-        for (size_t b = 0; b < kBins; ++b)
+        for (size_t b = 0; b < bins_a_run; ++b)
             for (auto& bin : bins) {
                 const uint32_t here = bin[b];
                 bin[b] = sum;
                 sum += here;
             }
         in_each_run([&](std::vector<uint32_t>& bin, size_t begin, size_t end) {
-            for (size_t i = begin; i < end; ++i) to[bin[(from[i].key >> shift) % kBins]++] = from[i];
+            for (size_t i = begin; i < end; ++i) to[bin[bin_of(from[i])]++] = from[i];
         });
         std::swap(from, to);
     }
@@ -87,20 +90,30 @@ Buffer<Seen> sort_by_depth(const Projected& projected, int threads) {
     for (size_t c = 0; c < kept.size(); ++c) base[c + 1] = base[c] + kept[c];
     const size_t n = base.back();
     Buffer<Keyed> from(n), to(n);
+    std::vector<uint32_t> low(kept.size(), UINT32_MAX), high(kept.size(), 0);
     parallel_for(static_cast<int64_t>(kept.size()), threads, [&](int64_t chunk) {
-        const size_t c = static_cast<size_t>(chunk), start = c * projected.chunk;
+        const size_t c = static_cast<size_t>(chunk), start = projected.start[c];
         for (size_t i = 0; i < kept[c]; ++i) {
             Keyed& k = from[base[c] + i];
+            // Positive floats sort like their bits.
             std::memcpy(&k.key, &projected.seen[start + i].z, sizeof k.key);
             k.position = static_cast<uint32_t>(start + i);
+            low[c] = std::min(low[c], k.key);
+            high[c] = std::max(high[c], k.key);
         }
     });
-    radix_sort(from, to, threads);
+    if (n > 0) {
+        const uint32_t least = *std::min_element(low.begin(), low.end());
+        radix_sort(from, to, least, *std::max_element(high.begin(), high.end()) - least, threads);
+    }
     Buffer<Seen> sorted(n);
-    constexpr size_t kCopied = 4096;
+    constexpr size_t kCopied = 4096, kAhead = 16;
     parallel_for(static_cast<int64_t>((n + kCopied - 1) / kCopied), threads, [&](int64_t chunk) {
         const size_t begin = static_cast<size_t>(chunk) * kCopied, end = std::min(begin + kCopied, n);
-        for (size_t i = begin; i < end; ++i) sorted[i] = projected.seen[from[i].position];
+        for (size_t i = begin; i < end; ++i) {
+            if (i + kAhead < end) FOURD_PREFETCH(&projected.seen[from[i + kAhead].position]);
+            sorted[i] = projected.seen[from[i].position];
+        }
     });
     return sorted;
 }

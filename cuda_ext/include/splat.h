@@ -78,6 +78,12 @@ FOURD_HD Camera make_camera(const float* K, const float* world_from_cam, int h, 
     return c;
 }
 
+// What is left of an opacity dt_s after the middle of a life of `duration_s`.
+FOURD_HD float opacity_at(float opacity, float dt_s, float duration_s) {
+    const float age = dt_s / duration_s;
+    return opacity * exp2_fast(-0.72134752f * age * age);  // log2(e) / 2
+}
+
 // mean + velocity dt, and the opacity that is left of a life of `duration_s` around dt = 0.
 FOURD_HD Moment at_moment(const float mean[3], const float velocity[3], float opacity, float dt_s,
                           float duration_s) {
@@ -85,8 +91,7 @@ FOURD_HD Moment at_moment(const float mean[3], const float velocity[3], float op
     m.x = mean[0] + velocity[0] * dt_s;
     m.y = mean[1] + velocity[1] * dt_s;
     m.z = mean[2] + velocity[2] * dt_s;
-    const float age = dt_s / duration_s;
-    m.opacity = opacity * exp2_fast(-0.72134752f * age * age);  // log2(e) / 2
+    m.opacity = opacity_at(opacity, dt_s, duration_s);
     return m;
 }
 

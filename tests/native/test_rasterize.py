@@ -142,6 +142,30 @@ def test_a_splat_is_gone_long_before_and_after() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("dead", [0.1, 0.5, 0.97, 1.0])
+def test_splats_that_are_not_alive_change_nothing(dead: float) -> None:
+    # They are left out before they are projected, in one of two ways, depending on how many they are.
+    n = 9000
+    s = scatter(n, scale_m=0.1)
+    gone = torch.rand(n, generator=torch.Generator().manual_seed(7)) < dead
+    s = s.replace(time_s=torch.where(gone, 100.0, 0.0), duration_s=torch.where(gone, 1.0, s.duration_s))
+    seen, alone = draw(s, at_s=0.2), draw(s[~gone], at_s=0.2)
+    assert all(torch.equal(a, b) for a, b in zip(seen[:4], alone[:4], strict=True))
+    number = torch.cat([(~gone).nonzero()[:, 0], torch.tensor([-1])])  # -1, nothing, is the last.
+    assert torch.equal(seen.index.long(), number[alone.index.long()])
+
+
+@pytest.mark.parametrize("farthest_m", [20.0, 1e6], ids=["near", "far"])
+def test_any_range_of_depths_is_sorted(farthest_m: float) -> None:
+    # Depths that differ in more than 26 bits are sorted in three passes, others in two.
+    n = 20_000
+    z = torch.exp(torch.rand(n, generator=torch.Generator().manual_seed(0)) * math.log(farthest_m)) + 0.02
+    z[:2] = torch.tensor([0.02, farthest_m])
+    s = splats(torch.stack([z * 0, z * 0, z], 1), scale_m=[1e8, 1e8, 1e-6], opacity=0.005, rgb=torch.rand(n, 3))
+    order = z.argsort(stable=True)
+    assert near(draw(s), draw(s[order]), atol=0)
+
+
 def test_time_keeps_its_precision_after_an_hour() -> None:
     # 3600.0001 s is not a float: rounded to one, the splat would be a quarter of a millisecond elsewhere.
     K = pinhole(HW, 40.0)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fourd.errors import InputError, MissingError
-from fourd.native import Raster, loader, rasterize
+from fourd.native import Raster, contribution, loader, rasterize
 from fourd.types import Splats
 from tests.native.splats import arguments, beside, pinhole, scatter, splats
 
@@ -110,11 +110,25 @@ def test_the_operator_survives_what_the_noun_refuses(value: float) -> None:
 
 
 @pytest.mark.needs("native")
-def test_very_many_in_one_tile() -> None:
+def test_a_million_in_one_tile() -> None:
     g = torch.Generator().manual_seed(0)
-    n = 100_000
-    s = splats(torch.randn(n, 3, generator=g) * 0.01 + torch.tensor([0, 0, 4.0]), scale_m=[0.02] * 3, opacity=0.02)
-    sane(rasterize(s, K, EYE, HW, 0.0), n)
+    n = 1_000_000
+    s = splats(torch.randn(n, 3, generator=g) * 0.01 + torch.tensor([0, 0, 4.0]), scale_m=[0.1] * 3, opacity=0.02)
+    seen = rasterize(s, pinhole((16, 16), 25.0), EYE, (16, 16), 0.0)
+    sane(seen, n)
+    assert float(seen.alpha[8, 8]) > 0.999
+    weight = contribution(s, pinhole((16, 16), 25.0), EYE, (16, 16), 0.0).weight
+    assert float(weight.double().sum()) == pytest.approx(float(seen.alpha.double().sum()), rel=1e-4)
+
+
+@pytest.mark.needs("native")
+def test_very_many_that_cover_everything() -> None:
+    # Each is in each of 300 tiles: 90 million entries are more than are kept at a time. The first few close the picture.
+    n, hw = 300_000, (240, 320)
+    mean_m = torch.tensor([0, 0, 1.0]) * (1 + torch.arange(n)[:, None] / n)
+    seen = rasterize(splats(mean_m, scale_m=[1e3] * 3, opacity=0.5), pinhole(hw, 200.0), EYE, hw, 0.0)
+    sane(seen, n)
+    assert float(seen.alpha.min()) > 0.9998 and int(seen.index.max()) == 0
 
 
 @pytest.mark.needs("native")

@@ -9,17 +9,6 @@
 
 using namespace fourd;
 
-namespace {
-
-__device__ Moment moment_of(const float* mean_m, const float* opacity, const float* velocity_mps,
-                            const float* time_s, const float* duration_s, double at_s, int64_t i) {
-    // In double precision: an hour into a clip a float is good to a quarter of a millisecond only.
-    const float dt_s = (float)(at_s - (double)time_s[i]);
-    return at_moment(mean_m + 3 * i, velocity_mps + 3 * i, opacity[i], dt_s, duration_s[i]);
-}
-
-}  // namespace
-
 // kept[i] = 1 if splat i shows in the picture, else 0.
 extern "C" __global__ void slice_mark(const float* mean_m, const float* quat_wxyz, const float* scale_m,
                                       const float* opacity, const float* velocity_mps, const float* time_s,
@@ -29,10 +18,11 @@ extern "C" __global__ void slice_mark(const float* mean_m, const float* quat_wxy
     const int64_t i = global_thread();
     if (i >= n) return;
     kept[i] = 0;
+    // In double precision: an hour into a clip a float is good to a quarter of a millisecond only.
+    const float dt_s = (float)(at_s - (double)time_s[i]);
     // Most of a long scene is dead at any moment. Of those splats nothing but their life is read.
-    const float age = (float)(at_s - (double)time_s[i]) / duration_s[i];
-    if (!(opacity[i] * exp2_fast(-0.72134752f * age * age) >= kAlphaMin)) return;
-    const Moment m = moment_of(mean_m, opacity, velocity_mps, time_s, duration_s, at_s, i);
+    if (!(opacity_at(opacity[i], dt_s, duration_s[i]) >= kAlphaMin)) return;
+    const Moment m = at_moment(mean_m + 3 * i, velocity_mps + 3 * i, opacity[i], dt_s, duration_s[i]);
     const Camera c = make_camera(K, world_from_cam, (int)h, (int)w, eps2d_px, near_m);
     kept[i] = project(c, m, quat_wxyz + 4 * i, scale_m + 3 * i).visible ? 1 : 0;
 }
@@ -50,7 +40,8 @@ extern "C" __global__ void slice_take(const float* mean_m, const float* quat_wxy
     const int32_t before = i > 0 ? place[i - 1] : 0;
     if (place[i] == before) return;
     const int64_t o = before;
-    const Moment m = moment_of(mean_m, opacity, velocity_mps, time_s, duration_s, at_s, i);
+    const float dt_s = (float)(at_s - (double)time_s[i]);
+    const Moment m = at_moment(mean_m + 3 * i, velocity_mps + 3 * i, opacity[i], dt_s, duration_s[i]);
     const float mean[3] = {m.x, m.y, m.z};
     for (int a = 0; a < 3; ++a) {
         out_mean_m[3 * o + a] = mean[a];

@@ -123,7 +123,7 @@ def test_a_million_in_one_tile() -> None:
 
 @pytest.mark.needs("native")
 def test_very_many_that_cover_everything() -> None:
-    # Each is in each of 300 tiles: 90 million entries are more than are kept at a time. The first few close the picture.
+    # Each is in each of 300 tiles: 90 million entries are more than are kept at a time. A few close the picture.
     n, hw = 300_000, (240, 320)
     mean_m = torch.tensor([0, 0, 1.0]) * (1 + torch.arange(n)[:, None] / n)
     seen = rasterize(splats(mean_m, scale_m=[1e3] * 3, opacity=0.5), pinhole(hw, 200.0), EYE, hw, 0.0)

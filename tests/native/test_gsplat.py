@@ -112,6 +112,7 @@ def test_without_gsplat_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.needs("native", "cuda", "gsplat")
+@pytest.mark.filterwarnings("ignore")  # gsplat may build its kernels now, and torch has much to say of that.
 def test_gsplat_draws_what_we_draw() -> None:
     s = scatter(2000, k=4, scale_m=0.1)
     ours = draw(s, K, beside(), HW, 0.0)
@@ -124,6 +125,7 @@ def test_gsplat_draws_what_we_draw() -> None:
 
 
 @pytest.mark.needs("native", "cuda", "gsplat")
+@pytest.mark.filterwarnings("ignore")  # gsplat may build its kernels now, and torch has much to say of that.
 def test_gsplat_has_our_gradients() -> None:
     s = scatter(300, k=4, seed=5)
 

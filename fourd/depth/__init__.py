@@ -31,6 +31,7 @@ class Backend(Protocol):
 # name -> (module that defines load(), what must be importable, what to install)
 _BACKENDS = {
     "parallax": ("fourd.depth.parallax", "cv2", "fourd"),
+    "embedded": ("fourd.depth.embedded", "safetensors", "fourd"),
     "prior": ("fourd.depth.prior", "cv2", "fourd"),
 }
 
@@ -39,8 +40,8 @@ def load(name: str) -> Backend:
     """Get a depth backend by its name.
 
     Args:
-        name: ``"parallax"`` (plane sweep between frames; the prior where the camera does not travel) or
-            ``"prior"`` (the plain prior alone).
+        name: ``"parallax"`` (plane sweep between frames; the network where the camera does not travel),
+            ``"embedded"`` (a small network alone) or ``"prior"`` (the plain prior alone).
 
     Raises:
         InputError: If there is no backend of that name.

@@ -103,6 +103,22 @@ def moving_mask(motion: Motion, i: int, hw: tuple[int, int], threshold: float = 
     return moving > threshold
 
 
+def flow_at(motion: Motion, i: int, way: int, hw: tuple[int, int]) -> Float32[Array, "h w 2"]:
+    """Flow of frame i to the frame after (way 1) or before (-1), at another size and in its pixels."""
+    flow = (motion.flow_forward if way > 0 else motion.flow_backward)[i].cpu().numpy().astype(np.float32)
+    scale = np.array([hw[1] / flow.shape[1], hw[0] / flow.shape[0]], np.float32)
+    return np.asarray(cv2.resize(flow, (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR), np.float32) * scale
+
+
+def carried(before: Float32[Array, "h w"], motion: Motion, i: int) -> Float32[Array, "h w"]:
+    """A map of frame i - 1, brought to frame i along the flow; what comes from outside is the border's."""
+    h, w = before.shape
+    flow = flow_at(motion, i, -1, (h, w))
+    y, x = np.mgrid[:h, :w].astype(np.float32)
+    at = x + flow[..., 0], y + flow[..., 1]
+    return np.asarray(cv2.remap(before, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
 def lab(picture: UInt8[Array, "h w 3"]) -> Float32[Array, "h w 3"]:
     """Colours in which distances are roughly those that people see (CIE Lab, L of 0 to 255)."""
     return cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)

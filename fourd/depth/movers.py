@@ -2,19 +2,20 @@
 
 Two views of a moving thing do not triangulate, so its depth is read off the still world around it: it is in front of
 everything that it hides, and where its lower border meets the ground it is as far as that ground. Each connected
-moving region becomes one upright sheet at that depth. A thing in the air is placed too far, on what is seen below it;
-the confidence says how little this is worth.
+moving region becomes one upright sheet at that depth, bent as the network's guess of the frame is bent there, if there
+is one. A thing in the air is placed too far, on what is seen below it; the confidence says how little this is worth.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 from numpy import ndarray as Array
 
+from fourd.depth.common import carried, flow_at
 from fourd.types import Motion
 
 CONFIDENCE = 0.25
@@ -24,6 +25,8 @@ _GAP = 1 / 60
 """Parts of a region may be this far apart, of the longer side of the picture: masks tear where texture is poor."""
 _FOOT = 0.2
 """Share of a region's columns, the lowest ones, that are taken for its feet."""
+_RELIEF = 1.15
+"""Parts of a region are so many times nearer or farther than its middle at most: a guess may not tear it apart."""
 _MEMORY = 0.75
 """How much of the depth a frame before or after keeps."""
 
@@ -36,14 +39,19 @@ class Regions:
     """0 for what is still, else the number of the region, from 1."""
     rho: Float32[Array, " n"]
     """Inverse depth of each region."""
+    relief: Float32[Array, "h w"] | None = None
+    """Inverse depth over that of the region; 1 outside. None: all are flat."""
 
 
-def find(moving: Bool[Array, "h w"], still: Float32[Array, "h w"]) -> Regions:
+def find(
+    moving: Bool[Array, "h w"], still: Float32[Array, "h w"], shape: Float32[Array, "h w"] | None = None
+) -> Regions:
     """Split what moves into regions, and place each on what is under it.
 
     Args:
         moving: Which pixels move on their own.
         still: Inverse depth of the still world, also behind what moves.
+        shape: A guess of the frame's inverse depth with what moves in it, up to a factor; it gives regions relief.
     """
     h = len(moving)
     size = 2 * round(max(moving.shape) * _GAP / 2) + 1
@@ -62,7 +70,23 @@ def find(moving: Bool[Array, "h w"], still: Float32[Array, "h w"]) -> Regions:
         feet = bottom >= np.quantile(bottom, 1 - _FOOT)
         ground = still[np.minimum(bottom[feet] + 2, h - 1), columns[feet]]
         rho.append(max(float(np.median(ground)), float(np.quantile(still[inside], 0.9))))
-    return Regions(names[label], np.array(rho, np.float32))
+    label = names[label]
+    relief = None if shape is None or not kept else _relief(label, shape, len(kept))
+    return Regions(label, np.array(rho, np.float32), relief)
+
+
+def _relief(label: Int32[Array, "h w"], shape: Float32[Array, "h w"], count: int) -> Float32[Array, "h w"]:
+    """The guess within each region over its median there, within limits; smooth, and 1 outside."""
+    ratio = np.ones_like(shape)
+    for k in range(1, count + 1):
+        inside = label == k
+        ratio[inside] = shape[inside] / np.median(shape[inside])
+    # Averaged within the region alone, so that what is beside it does not bend its borders.
+    size = max(label.shape) / 60
+    inside = (label > 0).astype(np.float32)
+    logs = np.log(np.clip(ratio, 1 / _RELIEF, _RELIEF)) * inside
+    total, mass = (np.asarray(cv2.GaussianBlur(x, (0, 0), size)) for x in (logs, inside))
+    return np.exp(total / np.maximum(mass, 1e-3)).astype(np.float32)
 
 
 def steady(regions: list[Regions], motion: Motion) -> list[Regions]:
@@ -84,7 +108,19 @@ def steady(regions: list[Regions], motion: Motion) -> list[Regions]:
         # Each pass holds the frame's own value once; together they would count it twice.
         total = earlier[i][0] + later[i][0] - logs[i]
         mass = earlier[i][1] + later[i][1] - 1
-        result.append(Regions(r.label, np.exp(total / mass).astype(np.float32)))
+        result.append(replace(r, rho=np.exp(total / mass).astype(np.float32)))
+    return _steady_relief(result, motion)
+
+
+def _steady_relief(regions: list[Regions], motion: Motion) -> list[Regions]:
+    """Mix each frame's relief with that of the frame before, carried along by the flow."""
+    result: list[Regions] = []
+    for i, r in enumerate(regions):
+        before = result[-1].relief if result else None
+        if r.relief is not None and before is not None:
+            here = carried(before, motion, i)
+            r = replace(r, relief=(_MEMORY * here + (1 - _MEMORY) * r.relief).astype(np.float32))
+        result.append(r)
     return result
 
 
@@ -93,9 +129,7 @@ def _links(here: Regions, there: Regions, motion: Motion, i: int, way: int) -> A
     if len(here.rho) == 0 or len(there.rho) == 0:
         return np.zeros(len(here.rho), int)
     h, w = here.label.shape
-    flow = (motion.flow_forward if way > 0 else motion.flow_backward)[i].cpu().numpy().astype(np.float32)
-    scale = np.array([w / flow.shape[1], h / flow.shape[0]], np.float32)
-    flow = cv2.resize(flow, (w, h), interpolation=cv2.INTER_LINEAR) * scale
+    flow = flow_at(motion, i, way, (h, w))
     y, x = np.nonzero(here.label)
     xs = np.clip((x + flow[y, x, 0]).round().astype(int), 0, w - 1)
     ys = np.clip((y + flow[y, x, 1]).round().astype(int), 0, h - 1)
@@ -141,4 +175,6 @@ def paint(
     laid = moving & (label > 0)
     out = rho.copy()
     out[laid] = regions.rho[label[laid] - 1]
+    if regions.relief is not None:
+        out[laid] *= np.asarray(cv2.resize(regions.relief, (w, h), interpolation=cv2.INTER_LINEAR))[laid]
     return out, laid

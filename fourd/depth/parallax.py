@@ -1,7 +1,7 @@
 """Depth from the camera's travel: plane sweep, agreement between frames, completion along edges.
 
     motion, cameras ─> triangulate ─> range of depths, and whether there is any travel
-                            │ (none: the prior)
+                            │ (none: the embedded network)
     pictures ─> match each frame with its neighbours ─> do the frames agree? ─> complete ─> movers, sky ─> enlarge
                 (plane sweep, semi-global matching)       (fuse, lend)
 
@@ -19,8 +19,9 @@ import torch
 from jaxtyping import Bool, Float32, Float64, UInt8
 from numpy import ndarray as Array
 
-from fourd.depth import consistency, fill, matching, movers, neighbours, prior, sky, triangulate
+from fourd.depth import consistency, embedded, fill, matching, movers, neighbours, prior, sky, triangulate
 from fourd.depth.common import STAGE, Rig, check, moving_mask, shrink, working_hw
+from fourd.depth.guess import Guess
 from fourd.events import Progress, Steps, Warned
 from fourd.types import Cameras, Clip, DepthMaps, Motion
 
@@ -31,7 +32,7 @@ _HELD = 64
 
 
 class Parallax:
-    """Plane sweep between the frames of a camera that travels; the prior where it does not."""
+    """Plane sweep between the frames of a camera that travels; the embedded network where it does not."""
 
     def __call__(self, clip: Clip, cameras: Cameras, motion: Motion) -> Steps[DepthMaps]:
         """See ``fourd.depth.Backend``."""
@@ -48,8 +49,10 @@ class Parallax:
                 yield from work.match()
                 work.fuse()
                 return (yield from work.finish(cameras, middle))
-        yield Warned(STAGE, "The camera hardly travels, so depth cannot be measured: a plain prior stands in.")
-        return (yield from prior.Prior()(clip, cameras, motion))
+        instead = "a small network's guess" if embedded.available() else "a plain prior"
+        yield Warned(STAGE, f"The camera hardly travels, so depth cannot be measured: {instead} stands in.")
+        stand_in = embedded.load() if embedded.available() else prior.load()
+        return (yield from stand_in(clip, cameras, motion))
 
 
 def load() -> Parallax:
@@ -122,13 +125,13 @@ class _Work:
     def finish(self, cameras: Cameras, middle: float) -> Steps[DepthMaps]:
         """Complete every frame, place what moves, find the sky, and bring all to full size."""
         total = 2 * len(self.clip)
-        farthest, scale = self._still_world()
+        farthest, guess = self._farthest(), Guess(self.rig, self.rho, self.sure)
         regions = []
         for i in range(len(self.clip)):
-            guess = prior.surface(self.rig, i) * scale
-            filled, reached = fill.complete(self.rho[i], self.sure[i], guess, self.small(i))
+            behind = guess.of(i, self.full(i))
+            filled, reached = fill.complete(self.rho[i], self.sure[i], behind, self.small(i))
             filled, trust = np.maximum(filled, farthest), np.maximum(self.sure[i], 0.15 + 0.3 * reached)
-            regions.append(movers.find(moving_mask(self.motion, i, self.rig.hw), filled))
+            regions.append(movers.find(moving_mask(self.motion, i, self.rig.hw), filled, guess.seen))
             if self.low == 0:
                 blue, pale = sky.find(self.small(i), self.rho[i], self.sure[i], max(2 * self.step, 1.5 * farthest))
                 filled[blue], trust[blue] = 0, sky.CONFIDENCE
@@ -151,15 +154,13 @@ class _Work:
         yield Progress(STAGE, total, total)
         return DepthMaps(depth_m=depth_m, confidence=confidence, K=cameras.K)
 
-    def _still_world(self) -> tuple[float, float]:
-        """The least inverse depth that is believed, and the scale of the prior, over the whole clip."""
-        told = [self.rho[i][self.sure[i] > 0.5] for i in self.rho]
-        ratio = [(self.rho[i] / prior.surface(self.rig, i))[self.sure[i] > 0.5] for i in self.rho]
-        every = np.concatenate(told)
+    def _farthest(self) -> float:
+        """The least inverse depth that is believed, over the whole clip."""
+        every = np.concatenate([self.rho[i][self.sure[i] > 0.5] for i in self.rho])
         if len(every) == 0:
-            return max(self.low, self.step), 1.0
+            return max(self.low, self.step)
         # Shadows that travel with the camera look infinitely far; a few of them must not pull the fill away.
-        return max(0.8 * float(np.quantile(every, 0.01)), 0.5 * self.step), float(np.median(np.concatenate(ratio)))
+        return max(0.8 * float(np.quantile(every, 0.01)), 0.5 * self.step)
 
 
 def _partners(near: list[list[int]]) -> list[list[int]]:

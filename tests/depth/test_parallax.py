@@ -190,5 +190,5 @@ def test_what_is_not_of_one_clip_is_refused() -> None:
 def test_backends_are_found_by_name() -> None:
     for name in ("parallax", "prior"):
         assert isinstance(depth.load(name), depth.Backend)
-    with pytest.raises(InputError, match=r"no depth backend 'midas'. Choose one of: parallax, prior"):
+    with pytest.raises(InputError, match=r"no depth backend 'midas'. Choose one of: parallax, embedded, prior"):
         depth.load("midas")

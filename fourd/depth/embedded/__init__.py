@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from numpy import ndarray as Array
 
 from fourd.depth import fill, movers
-from fourd.depth.common import STAGE, Rig, check, moving_mask, shrink, working_hw
+from fourd.depth.common import STAGE, Rig, carried, check, moving_mask, shrink, working_hw
 from fourd.depth.embedded import weights
 from fourd.depth.embedded.reader import Reader, Reading
 from fourd.depth.embedded.still import StillWorld, keys
@@ -52,9 +52,19 @@ class Embedded:
             trust.keep(i, np.asarray(cv2.resize(confidence(reading), rig.hw[::-1]), np.float32), still)
             yield Progress(STAGE, done + 1, total)
 
-        regions = []
+        regions, before = [], None
         for i in range(len(clip)):
-            regions.append(movers.find(moving_mask(motion, i, rig.hw), world.seen_from(i)))
+            moving = moving_mask(motion, i, rig.hw)
+            shape = None
+            if moving.any():
+                picture = clip.frames[i].cpu().numpy()
+                # Told what it said of the frame before, the network changes its mind less.
+                reading = self._reader.look(picture, None if before is None else carried(before.rho, motion, i))
+                shape = sharpened(reading, shrink(picture, rig.hw))
+                before = reading
+            else:
+                before = None
+            regions.append(movers.find(moving, world.seen_from(i), shape))
             yield Progress(STAGE, len(chosen) + i + 1, total)
         regions = movers.steady(regions, motion)
         depth_m, sure = torch.empty((len(clip), *clip.hw)), torch.empty((len(clip), *clip.hw))

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from fourd.depth.embedded import weights
-from fourd.depth.train import fitting, rendering
+from fourd.depth.train import fitting, recordings, rendering
 from fourd.errors import FourdError, InputError
 from fourd.events import Progress, Steps, Warned
 
@@ -46,8 +46,6 @@ class Options:
     """Processes that render, and threads that train."""
     truth: tuple[Path, ...] = ()
     """Recordings with measured depth: folders as benchmarks/truth.py describes them."""
-    films: tuple[Path, ...] = ()
-    """Recordings of still worlds by a camera that travels; their own parallax is the teacher."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
     recipe: fitting.Recipe = field(default_factory=fitting.Recipe)
@@ -69,10 +67,7 @@ def main(options: Options) -> None:
         60 * options.render_minutes,
     )
     _shown(work, console)
-    if options.truth or options.films:
-        from fourd.depth.train import recordings  # It needs the native extension, which rendering does not.
-
-        _shown(recordings.collect(options.data, options.truth, options.films), console)
+    _shown(recordings.collect(options.data, options.truth), console)
     if options.recipe.minutes <= 0:
         return
     state = options.state or options.data / "train.safetensors"

@@ -24,6 +24,8 @@ _LATE = 0.75
 """Share of the time after which the learning rate falls to nothing."""
 _SHARP = 0.45
 """Share after which edges begin to count."""
+_MEMORY = 0.6
+"""Share after which a third of the pictures come with what was said of the frame before."""
 _SIZES = ((0.45, 0.5), (1.0, 1.0))
 """Until which share of the time pictures of which share of the full area are shown: the last are the deployed size."""
 
@@ -72,7 +74,7 @@ class Fit:
         outer = [p for p in self.network.parameters() if id(p) not in names]
         self.rates = (recipe.muon, recipe.adam)
         self.optimizers = (
-            torch.optim.Muon(inner, lr=recipe.muon, weight_decay=0.01, adjust_lr_fn="original"),
+            torch.optim.Muon(inner, lr=recipe.muon, weight_decay=0.01, ns_steps=4),
             torch.optim.AdamW(outer, lr=recipe.adam, weight_decay=0.0),
         )
         self.seconds, self.steps, self.samples = 0.0, 0, 0
@@ -96,7 +98,7 @@ class Fit:
         for optimizer, base in zip(self.optimizers, self.rates, strict=True):
             optimizer.param_groups[0]["lr"] = base * rate
             optimizer.zero_grad(set_to_none=True)
-        before = self._before(batch) if share > 0.3 else torch.zeros_like(batch.log_rho)
+        before = self._before(batch) if share > _MEMORY else torch.zeros_like(batch.log_rho)
         self.network.train()
         guess = self._guess(self.network, batch.rgb, before)
         sharpness = 0.25 * min(max((share - _SHARP) / 0.25, 0.0), 1.0)

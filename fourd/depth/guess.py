@@ -1,0 +1,54 @@
+"""What is believed where parallax tells nothing.
+
+The embedded network's view of the frame, brought to the scale and shift of what parallax says of the same frame; or,
+where the weights are missing, the plain prior.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from numpy import ndarray as Array
+
+from fourd.depth import align, embedded, prior
+from fourd.depth.common import Rig, shrink
+
+_ENOUGH = 200
+"""Measured pixels that a frame needs to be aligned by itself."""
+_SURE = 0.5
+_NEVER = 0.3
+"""A guess is cut off at this share of the least, and its inverse at the most, inverse depth that was measured."""
+
+
+class Guess:
+    """Inverse depth behind what parallax tells, frame by frame, in its unit."""
+
+    def __init__(self, rig: Rig, rho: dict[int, Float32[Array, "h w"]], sure: dict[int, Float32[Array, "h w"]]) -> None:
+        """Note what was measured.
+
+        Args:
+            rig: Cameras at the working size.
+            rho: Inverse depths of all frames.
+            sure: How sure each is; above 0.5 it is believed.
+        """
+        self._rig, self._rho, self._sure = rig, rho, sure
+        self._reader = embedded.Reader() if embedded.available() else None
+        ratio = [(rho[i] / prior.surface(rig, i))[sure[i] > _SURE] for i in rho]
+        every = np.concatenate(ratio)
+        self._scale = float(np.median(every)) if len(every) else 1.0
+        self.seen: Float32[Array, "h w"] | None = None
+        """The network's own view of the frame that was asked for last, up to a factor; None without a network."""
+
+    def of(self, i: int, picture: UInt8[Array, "h2 w2 3"]) -> Float32[Array, "h w"]:
+        """What is believed of frame ``i``."""
+        ramp = (prior.surface(self._rig, i) * self._scale).astype(np.float32)
+        told = self._sure[i] > _SURE
+        if self._reader is None:
+            return ramp
+        self.seen = seen = embedded.sharpened(self._reader.look(picture), shrink(picture, self._rig.hw))
+        if told.sum() < _ENOUGH:
+            return ramp
+        measured = self._rho[i][told]
+        scale, shift = align.scale_and_shift(seen[told], measured, self._sure[i][told])
+        low, high = np.quantile(measured, [0.02, 0.98])
+        return np.clip(scale * seen + shift, _NEVER * low, high / _NEVER).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import shutil
 import subprocess
@@ -38,7 +39,8 @@ def build(source: Path, folder: Path) -> ctypes.CDLL:
     root = cuda_compile.folder()
     includes = [f"-I{path}" for path in (HERE, root / "include", root / "cuda")]
     # Without contraction to fused multiply-add, as NVRTC is told (cuda_compile.OPTIONS).
-    options = ["-std=c++17", "-O1", "-ffp-contract=off", "-shared", "-fPIC", *WARNINGS, *includes]
+    more = os.environ.get("FOURD_SHIM_FLAGS", "").split()  # Sanitizers, say; see CONTRIBUTING.md.
+    options = ["-std=c++17", "-O1", "-ffp-contract=off", "-shared", "-fPIC", *WARNINGS, *includes, *more]
     subprocess.run([compiler(), *options, str(program), "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))
 

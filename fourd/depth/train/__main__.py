@@ -67,7 +67,7 @@ def main(options: Options) -> None:
         60 * options.render_minutes,
     )
     _shown(work, console)
-    _shown(recordings.collect(options.data, options.truth), console)
+    _shown(recordings.collect(options.data, options.truth, options.hw), console)
     if options.recipe.minutes <= 0:
         return
     state = options.state or options.data / "train.safetensors"

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from fourd.depth.embedded.network import BLOCKS, WIDTHS, Guess, Network, normalised
 from fourd.depth.train import losses, shards
-from fourd.depth.train.batches import Batch, whole
-from fourd.depth.train.feeding import Feed
+from fourd.depth.train.batches import Batch, Source, whole
 from fourd.errors import FormatError
 from fourd.events import Progress, Steps, Warned
 from fourd.files import replacing
@@ -54,8 +53,6 @@ class Recipe:
     """Share of pictures from recordings."""
     save_s: float = 120.0
     """Seconds between states kept on disk."""
-    feeders: int = 0
-    """Processes that prepare batches; 0 does it in between, and gives the same batches each time."""
 
 
 class Fit:
@@ -93,7 +90,6 @@ class Fit:
     def step(self, batch: Batch) -> dict[str, float]:
         """One step; returns its losses."""
         share = self.share
-        batch = batch.to(self.device)
         rate = min(1.0, (self.steps + 1) / 50, max((1 - share) / (1 - _LATE), 0.01))
         for optimizer, base in zip(self.optimizers, self.rates, strict=True):
             optimizer.param_groups[0]["lr"] = base * rate
@@ -149,7 +145,7 @@ class Fit:
         scale = (self.recipe.area / (h * w)) ** 0.5
         hw = (round(h * scale / 8) * 8, round(w * scale / 8) * 8)
         for start in range(0, min(len(kept), 96), 24):
-            batch = whole(kept, list(range(start, min(start + 24, len(kept)))), hw).to(self.device)
+            batch = whole(kept, list(range(start, min(start + 24, len(kept)))), hw, self.device)
             guess = self._guess(self.mean, batch.rgb, torch.zeros_like(batch.log_rho))
             found += losses.abs_rel(guess.log_rho.cpu(), batch.log_rho.cpu(), batch.weight.cpu())
         return sum(found) / max(len(found), 1)
@@ -203,11 +199,10 @@ def fit(folder: Path, state: Path, recipe: Recipe, device: torch.device) -> Step
     work = Fit(recipe, device)
     if state.exists():
         work.resume(state)
-    feed = Feed(folder, recipe.seed + work.steps, recipe.recorded, recipe.batch, recipe.feeders)
-    batch = feed.batch(work.area)  # Before the clock starts: processes take their time to begin.
+    source = Source(folder, recipe.seed + work.steps, recipe.recorded, device)
     kept, mean, last = work.seconds, {}, time.perf_counter()
     while work.share < 1:
-        for name, value in work.step(batch).items():
+        for name, value in work.step(source.batch(recipe.batch, work.area)).items():
             mean[name] = 0.98 * mean.get(name, value) + 0.02 * value
         now = time.perf_counter()
         work.seconds, last = work.seconds + now - last, now
@@ -219,5 +214,4 @@ def fit(folder: Path, state: Path, recipe: Recipe, device: torch.device) -> Step
                 STAGE, f"{work.seconds:.0f} s, {work.samples} pictures: {told}; kept aside {work.judge(folder):.4f}"
             )
         yield Progress(STAGE, int(work.seconds), int(60 * recipe.minutes))
-        batch = feed.batch(work.area)
     return work

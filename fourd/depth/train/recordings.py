@@ -13,12 +13,10 @@ from fourd.events import Progress, Steps
 from fourd.types import Clip
 
 STAGE = "recordings"
-_LONGER = 256
-"""Longer side of the pictures kept."""
 
 
-def measured(folder: Path) -> Shard:
-    """A folder of ``source.mp4`` and ``truth.npz`` with depth and K (see benchmarks/truth.py).
+def measured(folder: Path, hw: tuple[int, int]) -> Shard:
+    """A folder of ``source.mp4`` and ``truth.npz`` with depth and K (see benchmarks/truth.py), at size ``hw``.
 
     Raises:
         FormatError: If the truth has no depth.
@@ -28,41 +26,46 @@ def measured(folder: Path) -> Shard:
             raise FormatError(
                 f"{folder / 'truth.npz'} has no arrays 'depth' and 'K'; there is nothing to learn from it."
             )
-        depth_m, focal = truth["depth"].astype(np.float32), float(truth["K"][0, 0])
+        depth_m, focal_px = truth["depth"].astype(np.float32), float(truth["K"][0, 0])
         moves = truth["dynamic"] if "dynamic" in truth else None
     frames = Clip.open(folder / "source.mp4").frames.numpy()[: len(depth_m)]
     depth_m = depth_m[: len(frames)]
     alive = np.full(depth_m.shape, 255, np.uint8) if moves is None else moves[: len(frames)].astype(np.uint8)
-    return shrunk(frames, depth_m, alive, focal)
+    return _fitting(frames, depth_m, alive, focal_px, hw)
 
 
-def shrunk(frames: np.ndarray, depth_m: np.ndarray, alive: np.ndarray, focal_px: float) -> Shard:
-    """At the size that is kept: colours averaged, depth picked."""
+def _fitting(frames: np.ndarray, depth_m: np.ndarray, alive: np.ndarray, focal_px: float, hw: tuple[int, int]) -> Shard:
+    """The largest middle part of the shape that is wanted, at that size: colours averaged, depth picked."""
     h, w = frames.shape[1:3]
-    scale = min(1.0, _LONGER / max(h, w))
-    hw = (round(h * scale), round(w * scale))
-    rows = ((np.arange(hw[0]) + 0.5) * depth_m.shape[1] / hw[0]).astype(int)
-    columns = ((np.arange(hw[1]) + 0.5) * depth_m.shape[2] / hw[1]).astype(int)
+    scale = max(hw[0] / h, hw[1] / w)
+    y = h / 2 + (np.arange(hw[0]) + 0.5 - hw[0] / 2) / scale
+    x = w / 2 + (np.arange(hw[1]) + 0.5 - hw[1] / 2) / scale
+    top, left = round(h / 2 - hw[0] / 2 / scale), round(w / 2 - hw[1] / 2 / scale)
+    middle = frames[:, max(top, 0) : h - max(top, 0), max(left, 0) : w - max(left, 0)]
+    rows = np.clip((y * depth_m.shape[1] / h).astype(int), 0, depth_m.shape[1] - 1)
+    columns = np.clip((x * depth_m.shape[2] / w).astype(int), 0, depth_m.shape[2] - 1)
     picked = np.ix_(range(len(depth_m)), rows, columns)
     far = np.where(np.isfinite(depth_m), np.clip(depth_m, 0, 6e4), np.inf)
+    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return Shard(
-        np.stack([np.asarray(cv2.resize(f, hw[::-1], interpolation=cv2.INTER_AREA), np.uint8) for f in frames]),
+        np.stack([np.asarray(cv2.resize(f, hw[::-1], interpolation=mode), np.uint8) for f in middle]),
         far[picked].astype(np.float16),
         alive[picked],
         np.full(len(frames), focal_px * scale, np.float32),
     )
 
 
-def collect(folder: Path, truths: tuple[Path, ...]) -> Steps[None]:
+def collect(folder: Path, truths: tuple[Path, ...], hw: tuple[int, int]) -> Steps[None]:
     """Make the shards of recordings that are not there yet.
 
     Args:
         folder: Where they go.
         truths: Folders with measured depth.
+        hw: Size of the pictures, that of the rendered ones.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number, truth in enumerate(truths):
         path = folder / f"film-{number:05d}.npz"
         if not path.exists():
-            write(path, measured(truth))
+            write(path, measured(truth, hw))
         yield Progress(STAGE, number + 1, len(truths))

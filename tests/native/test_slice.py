@@ -77,13 +77,11 @@ def test_only_what_is_alive_and_in_view_is_kept() -> None:
 
 
 def test_the_operator_is_well_formed() -> None:
-    case = given(scatter(60, k=4))
-    torch.library.opcheck(torch.ops.fourd.slice, tuple(case))
-    torch.library.opcheck(torch.ops.fourd.slice, tuple(_asking(case, range(8))))
+    torch.library.opcheck(torch.ops.fourd.slice, tuple(_asking(given(scatter(60, k=4)), range(8))))
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
-    case = [x.double() if isinstance(x, torch.Tensor) else x for x in given(scatter(8, k=4))]
+    case = [x.double() if isinstance(x, torch.Tensor) else x for x in given(scatter(6, k=4))]
     case[7] = case[7].clamp(min=0.5)
     asked = _asking(case, [*range(8), 9])
     assert len(torch.ops.fourd.slice(*asked)[0]) > 3

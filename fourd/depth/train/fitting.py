@@ -14,6 +14,7 @@ from torch import Tensor
 from fourd.depth.embedded.network import BLOCKS, WIDTHS, Guess, Network, normalised
 from fourd.depth.train import losses, shards
 from fourd.depth.train.batches import Batch, Source, whole
+from fourd.depth.train.wear import Chances
 from fourd.errors import FormatError
 from fourd.events import Progress, Steps, Warned
 from fourd.files import replacing
@@ -75,7 +76,7 @@ class Fit:
             torch.optim.AdamW(outer, lr=recipe.adam, weight_decay=0.0),
         )
         self.seconds, self.steps, self.samples = 0.0, 0, 0
-        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.chances = Chances(recipe.seed, device)
 
     @property
     def share(self) -> float:
@@ -119,8 +120,8 @@ class Fit:
     def _before(self, batch: Batch) -> Tensor:
         """What the network said of the frame before: a third of the pictures, grainier and a little displaced."""
         n = len(batch.rgb) // 3
-        noise = torch.randn(batch.rgb[:n].shape, generator=self.generator).to(batch.rgb) * 0.03
-        shift = torch.randint(-2, 3, (2,), generator=self.generator).tolist()
+        noise = 0.03 * self.chances.normal(*batch.rgb[:n].shape)
+        shift = self.chances.below(5) - 2, self.chances.below(5) - 2
         earlier = torch.roll(batch.rgb[:n], shift, (2, 3)) + noise
         said = self._guess(self.mean, earlier, torch.zeros_like(batch.log_rho[:n])).log_rho
         before = torch.zeros_like(batch.log_rho)
@@ -200,6 +201,7 @@ def fit(folder: Path, state: Path, recipe: Recipe, device: torch.device) -> Step
     if state.exists():
         work.resume(state)
     source = Source(folder, recipe.seed + work.steps, recipe.recorded, device)
+    source.batch(1, work.area)  # Read the shards before the clock starts.
     kept, mean, last = work.seconds, {}, time.perf_counter()
     while work.share < 1:
         for name, value in work.step(source.batch(recipe.batch, work.area)).items():

@@ -11,11 +11,12 @@ from torch import Tensor
 
 
 class Chances:
-    """Random numbers for a batch, drawn on the CPU so that a seed means the same on every device."""
+    """Random numbers for a batch. Few are drawn on the CPU, and many (grain) where they are needed."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self.device = device
         self._generator = torch.Generator().manual_seed(seed)
+        self._grain = torch.Generator(device).manual_seed(seed)
 
     def uniform(self, n: int, low: float = 0.0, high: float = 1.0) -> Float[Tensor, " n"]:
         """Numbers between two others."""
@@ -23,7 +24,7 @@ class Chances:
 
     def normal(self, *shape: int) -> Tensor:
         """Normal deviates."""
-        return torch.randn(shape, generator=self._generator).to(self.device)
+        return torch.randn(shape, generator=self._grain, device=self.device)
 
     def some(self, n: int, share: float) -> Float[Tensor, " n"]:
         """1 for that share of them, 0 for the others."""

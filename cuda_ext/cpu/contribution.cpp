@@ -71,7 +71,7 @@ FOURD_DISPATCH(weigh_tile,
                (place, seen, entries, slots, count, least, out))
 
 struct Shares {
-    float *weight, *peak;  // [n], zero before: what is not seen is not written.
+    float *weight, *peak;  // [n]
     int32_t* pixels;
 };
 
@@ -80,6 +80,9 @@ void contribution(const SplatArrays& splats, const Camera& camera, double time_s
     const Buffer<Seen> sorted = sort_by_depth(project_splats(splats, camera, time_s, threads, isa), threads);
     Tiler tiler(sorted, camera, threads, kEntriesAtOnce, true);
     Buffer<Share> shares(0);
+    std::fill_n(out.weight, splats.n, 0.0f);
+    std::fill_n(out.peak, splats.n, 0.0f);
+    std::fill_n(out.pixels, splats.n, 0);
     for (TileLists lists; tiler.next(lists);) {
         if (shares.size < lists.begin.back()) shares = Buffer<Share>(lists.begin.back());
         parallel_for(lists.last_tile - lists.first_tile, threads, [&](int64_t i) {
@@ -125,7 +128,7 @@ void contribution_arrays(Three<const float> mean_m, Four<const float> quat_wxyz,
 
 void bind_contribution(nb::module_& m) {
     m.def("contribution", &contribution_arrays,
-          "Fill weight, peak and pixels, zero before, with what each splat adds "
+          "Fill weight, peak and pixels with what each splat adds "
           "to a picture.",
           nb::arg("mean_m"), nb::arg("quat_wxyz"), nb::arg("scale_m"), nb::arg("opacity"), nb::arg("colour"),
           nb::arg("velocity_mps"), nb::arg("time_s"), nb::arg("duration_s"), nb::arg("K"),

@@ -106,6 +106,18 @@ void load(const SplatArrays& s, const Camera& c, double time_s, size_t id, const
     for (int k = 0; k < 3; ++k) b.view[k][i] = view[k];
 }
 
+// What nobody sees says nothing.
+void clear(const SplatGradients& out, size_t begin, size_t end, size_t k) {
+    std::fill(out.mean_m + 3 * begin, out.mean_m + 3 * end, 0.0f);
+    std::fill(out.quat_wxyz + 4 * begin, out.quat_wxyz + 4 * end, 0.0f);
+    std::fill(out.scale_m + 3 * begin, out.scale_m + 3 * end, 0.0f);
+    std::fill(out.opacity + begin, out.opacity + end, 0.0f);
+    std::fill(out.colour + 3 * k * begin, out.colour + 3 * k * end, 0.0f);
+    std::fill(out.velocity_mps + 3 * begin, out.velocity_mps + 3 * end, 0.0f);
+    std::fill(out.time_s + begin, out.time_s + end, 0.0f);
+    std::fill(out.duration_s + begin, out.duration_s + end, 0.0f);
+}
+
 // The block's first splat once more, in column `i`, of which no pixel says anything.
 void pad(Block& b, int i) {
     for (int k = 0; k < 3; ++k) {
@@ -154,6 +166,7 @@ void project_gradients(const SplatArrays& splats, const Camera& camera, double t
     parallel_for(chunks, threads, [&](int64_t chunk) {
         const size_t begin = static_cast<size_t>(chunk * kChunk),
                      end = static_cast<size_t>(std::min((chunk + 1) * kChunk, splats.n));
+        clear(out, begin, end, static_cast<size_t>(splats.k));
         Block block;
         int count = 0;
         const auto flush = [&] {
@@ -176,15 +189,13 @@ void project_gradients(const SplatArrays& splats, const Camera& camera, double t
     for (const Total& total : totals)
         for (int k = 0; k < kCamera; ++k) sum[k] += total.of[k];
     const auto at = [&](int k) { return static_cast<float>(sum[k]); };
+    std::fill_n(out.world_from_cam, 16, 0.0f);
     for (int i = 0; i < 3; ++i) {
         for (int j = 0; j < 3; ++j) out.world_from_cam[4 * j + i] = at(3 * i + j);
         out.world_from_cam[4 * i + 3] = at(9 + i);
     }
-    out.K[0] = at(12);
-    out.K[1] = at(16);
-    out.K[2] = at(14);
-    out.K[4] = at(13);
-    out.K[5] = at(15);
+    const float K[9] = {at(12), at(16), at(14), 0, at(13), at(15), 0, 0, 0};
+    std::copy_n(K, 9, out.K);
 }
 
 }  // namespace fourd

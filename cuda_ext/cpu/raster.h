@@ -104,7 +104,6 @@ struct PictureGradients {
 };
 
 // The derivatives by everything in SplatArrays, laid out alike, and by K [3, 3] and world_from_cam [4, 4].
-// Zero before: those of splats that are not seen are not written.
 struct SplatGradients {
     float *mean_m, *quat_wxyz, *scale_m, *opacity, *colour, *velocity_mps, *time_s, *duration_s;
     float *K, *world_from_cam;

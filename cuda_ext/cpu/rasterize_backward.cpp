@@ -75,7 +75,7 @@ void backward_arrays(In3 mean_m, Four<const float> quat_wxyz, In3 scale_m, Colum
 
 void bind_rasterize_backward(nb::module_& m) {
     m.def("rasterize_backward", &backward_arrays,
-          "Fill gradients, zero before, from the pictures that `rasterize` drew and a loss's derivatives by "
+          "Fill gradients from the pictures that `rasterize` drew and a loss's derivatives by "
           "them. "
           "The arguments are those of `rasterize`, then rgb, alpha, depth_m, their derivatives, and the "
           "gradients "

@@ -39,7 +39,7 @@ def _contribution(*args: Any) -> tuple[Tensor, ...]:
     for name, tensor in zip(_NAMES, inputs, strict=True):
         if tensor.dtype != torch.float32:
             raise InputError(f"fourd::contribution: {name} has dtype {tensor.dtype}; it must be torch.float32.")
-    out = _zeros(inputs[0])
+    out = _out(inputs[0])
     loader.cpu().contribution(
         *(tensor.detach().contiguous().numpy() for tensor in inputs),
         *parameters,
@@ -51,12 +51,12 @@ def _contribution(*args: Any) -> tuple[Tensor, ...]:
 
 @_contribution.register_fake
 def _fake(*args: Any) -> tuple[Tensor, ...]:
-    return _zeros(args[0])
+    return _out(args[0])
 
 
-def _zeros(mean_m: Tensor) -> tuple[Tensor, ...]:
+def _out(mean_m: Tensor) -> tuple[Tensor, ...]:
     n = mean_m.shape[:1]
-    return mean_m.new_zeros(n), mean_m.new_zeros(n), mean_m.new_zeros(n, dtype=torch.int32)
+    return mean_m.new_empty(n), mean_m.new_empty(n), mean_m.new_empty(n, dtype=torch.int32)
 
 
 @checked

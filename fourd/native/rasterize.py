@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int32
 from torch import Tensor
@@ -76,22 +77,28 @@ def _fake(*args: Any) -> tuple[Tensor, ...]:
     return _empty(args[0], h, w)
 
 
-_PICTURES = "rgb alpha depth_m by_rgb by_alpha by_depth_m".split()
+_PICTURES = "rgb alpha depth_m".split()
+_BY = "by_rgb by_alpha by_depth_m".split()  # What a loss says of them; None for nothing.
 _BACKWARD_SCHEMA = (
     f"({', '.join(f'Tensor {name}' for name in _TENSORS)}, float at_s, float eps2d_px, float near_m,"
-    f" {', '.join(f'Tensor {name}' for name in _PICTURES)}) -> ({', '.join(['Tensor'] * len(_TENSORS))})"
+    f" {', '.join(f'Tensor {name}' for name in _PICTURES)}, {', '.join(f'Tensor? {name}' for name in _BY)})"
+    f" -> ({', '.join(['Tensor'] * len(_TENSORS))})"
 )
 
 
 @torch.library.custom_op("fourd::rasterize_backward", mutates_args=(), device_types="cpu", schema=_BACKWARD_SCHEMA)
 def _rasterize_backward(*args: Any) -> tuple[Tensor, ...]:
-    tensors, parameters, pictures = args[:10], args[10:13], args[13:]
-    _same_dtype("rasterize_backward", [*_TENSORS, *_PICTURES], [*tensors, *pictures])
-    out = tuple(torch.zeros_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors)
+    tensors, parameters, pictures, by = args[:10], args[10:13], args[13:16], args[16:]
+    # Zeros of numpy's: torch would wake its threads for them, and they do not go back to sleep at once.
+    by = [
+        torch.from_numpy(np.zeros(p.shape, np.float32)) if b is None else b for p, b in zip(pictures, by, strict=True)
+    ]
+    _same_dtype("rasterize_backward", [*_TENSORS, *_PICTURES, *_BY], [*tensors, *pictures, *by])
+    out = _like(tensors)
     loader.cpu().rasterize_backward(
         *(tensor.detach().contiguous().numpy() for tensor in tensors),
         *parameters,
-        *(picture.detach().contiguous().numpy() for picture in pictures),
+        *(picture.detach().contiguous().numpy() for picture in (*pictures, *by)),
         *(gradient.numpy() for gradient in out),
         torch.get_num_threads(),
     )
@@ -100,7 +107,12 @@ def _rasterize_backward(*args: Any) -> tuple[Tensor, ...]:
 
 @_rasterize_backward.register_fake
 def _fake_backward(*args: Any) -> tuple[Tensor, ...]:
-    return tuple(torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in args[:10])
+    return _like(args[:10])
+
+
+def _like(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    # Not cleared here: the kernel fills them, and waking torch's threads to clear them takes longer.
+    return tuple(torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors)
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -108,9 +120,10 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> 
     ctx.save_for_backward(*inputs[:10], rgb, alpha, depth_m)
     ctx.parameters = inputs[12:]
     ctx.mark_non_differentiable(median_m, index)
+    ctx.set_materialize_grads(False)
 
 
-def _backward(ctx: Any, *by: Tensor) -> tuple[Any, ...]:
+def _backward(ctx: Any, *by: Tensor | None) -> tuple[Any, ...]:
     saved = ctx.saved_tensors
     gradients = torch.ops.fourd.rasterize_backward(*saved[:10], *ctx.parameters, *saved[10:], *by[:3])
     return (*gradients, *[None] * 5)

@@ -234,6 +234,15 @@ def test_only_what_asks_gets_a_gradient() -> None:
     assert not any(x.requires_grad for x in plain)
 
 
+def test_a_picture_that_the_loss_ignores_says_nothing() -> None:
+    args = arguments(scatter(50), pinhole(HW, 50.0), beside(), HW)
+    pictures, by = torch.ops.fourd.rasterize(*args)[:3], weights(HW)
+    some = torch.ops.fourd.rasterize_backward(*args[:10], *args[12:], *pictures, by[0], None, None)
+    by[1:] = [torch.zeros(HW), torch.zeros(HW)]
+    all_three = torch.ops.fourd.rasterize_backward(*args[:10], *args[12:], *pictures, *by)
+    assert all(torch.equal(a, b) for a, b in zip(some, all_three, strict=True))
+
+
 def test_median_and_index_have_no_gradient() -> None:
     s = scatter(5)
     seen = rasterize(s.replace(opacity=s.opacity.clone().requires_grad_()), pinhole(HW, 50.0), beside(), HW, 0.0)

@@ -153,9 +153,23 @@ export class Renderer {
    *     the lens in pixels of the picture that is drawn
    */
   draw({ pose, lens, time_s, mode }) {
+    const { gl } = this;
     this.#resize(lens.h, lens.w);
     this.#splats(pose, lens, time_s, MODES.indexOf(mode));
     this.#show(null, this.canvas.height, this.canvas.width, MODES.indexOf(mode), this.background);
+    if (this.fence) gl.deleteSync(this.fence);
+    this.fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+  }
+
+  /** Whether the last picture is still being drawn: another would only queue up behind it. */
+  busy() {
+    const { gl } = this;
+    if (!this.fence || gl.isContextLost()) return false;
+    if (gl.getSyncParameter(this.fence, gl.SYNC_STATUS) !== gl.SIGNALED) return true;
+    gl.deleteSync(this.fence);
+    this.fence = null;
+    return false;
   }
 
   /** The pixels of a picture: Uint8Array, RGBA, rows from the top, over black. */

@@ -120,7 +120,7 @@ void main() {
     if (mode == 1) rgb = vec3(p.z * depth_unit);
     if (mode == 2) {
         float grey = dot(min(rgb, 1.0), vec3(0.2126, 0.7152, 0.0722));
-        rgb = (paint.y >> 16u) == 0u ? vec3(0.75 * grey) : mix(vec3(grey), accent, 0.75);
+        rgb = (paint.y >> 16u) == 0u ? vec3(grey) : mix(vec3(grey), accent, 0.7);
     }
     colour = vec4(min(rgb, 60000.0), log2_opacity);
 }`;

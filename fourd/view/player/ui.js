@@ -301,7 +301,9 @@ function fillKeys(player) {
   if (player.keys.length < 2) {
     hint.textContent = "Go where the film shall be, and add a keyframe. Two make a path.";
   } else {
-    const code = Object.assign(document.createElement("code"), { textContent: "--path camera_path.json" });
-    hint.replaceChildren("Saved, it becomes a film: fourd render SCENE ", code);
+    const code = Object.assign(document.createElement("code"), {
+      textContent: "fourd render SCENE --path camera_path.json",
+    });
+    hint.replaceChildren("Save the path, and it becomes a film with", code);
   }
 }

@@ -10,7 +10,7 @@ import { Sound } from "./sound.js";
 /** Frames slower than this, in milliseconds, are drawn coarser while things move; below the second one finer again. */
 const SLOW_MS = 45;
 const QUICK_MS = 24;
-const COARSEST = 0.35;
+const COARSEST = 0.5;
 /** The longest that an order holds for, before and after its moment, as the worker has it. */
 const SLACK_S = 0.25;
 
@@ -262,42 +262,43 @@ export class Viewer extends EventTarget {
     this.scheduled = false;
     if (!this.facts || this.failed) return;
     const elapsed = Math.min(250, now - (this.lastTick ?? now));
-    this.lastTick = now;
     const moving = this.advance(now, elapsed / 1000);
-    if (moving) this.#govern(elapsed);
+    this.lastTick = moving ? now : undefined;
     this.#sort();
-    if (this.dirty || moving) {
+    const busy = this.renderer.busy();
+    if (!busy && this.drawnAt && (moving || this.dirty)) this.#govern(now - this.drawnAt);
+    if (!busy) this.drawnAt = 0;
+    if (!busy && (this.dirty || moving)) {
       this.dirty = false;
-      this.draw(moving ? this.scale : this.restful ? 1 : this.scale);
-    }
-    if (moving) {
+      this.drawnAt = now;
+      this.draw(this.restful && !moving ? 1 : this.scale);
       this.restful = false;
-      this.tell("moved");
-      this.#schedule();
-    } else {
-      this.lastTick = undefined;
-      this.tell("moved");
-      // At rest the picture becomes as fine as it can be.
-      clearTimeout(this.resting);
-      if (this.drawnScale < 1) {
-        this.resting = setTimeout(() => {
-          this.restful = true;
-          this.wake();
-        }, 200);
-      }
     }
+    this.tell("moved");
+    if (moving || this.dirty) this.#schedule();
+    else if (this.drawnScale < 1) this.#rest();
   }
 
-  #govern(elapsed) {
-    if (!elapsed) return;
+  /** At rest the picture becomes as fine as it can be. */
+  #rest() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      this.restful = true;
+      this.wake();
+    }, 200);
+  }
+
+  /** Draw coarser or finer, by how long the last picture took. */
+  #govern(milliseconds) {
     const stats = this.stats;
-    stats.frame_ms = stats.frame_ms ? mix(stats.frame_ms, elapsed, 0.2) : elapsed;
+    stats.frame_ms = stats.frame_ms ? mix(stats.frame_ms, milliseconds, 0.3) : milliseconds;
+    const middle = (SLOW_MS + QUICK_MS) / 2;
     if (stats.frame_ms > SLOW_MS && this.scale > COARSEST) {
-      this.scale = Math.max(COARSEST, this.scale * 0.85);
-      stats.frame_ms = 0.5 * (SLOW_MS + QUICK_MS);
+      this.scale = Math.max(COARSEST, this.scale * Math.max(0.7, middle / stats.frame_ms));
+      stats.frame_ms = middle;
     } else if (stats.frame_ms < QUICK_MS && this.scale < 1) {
       this.scale = Math.min(1, this.scale * 1.05);
-      stats.frame_ms = 0.5 * (SLOW_MS + QUICK_MS);
+      stats.frame_ms = middle;
     }
   }
 

@@ -81,7 +81,7 @@ class Download {
 }
 
 async function openUrl(url) {
-  const response = await fetch(url).catch(() => {
+  const response = await fetch(url, { cache: "no-store" }).catch(() => {
     throw new Broken("The scene could not be fetched: the server does not answer.", "Is `fourd view` still running?");
   });
   if (!response.ok) {

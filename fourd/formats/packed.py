@@ -112,7 +112,7 @@ def _columns(host: dict[str, np.ndarray], still: int) -> tuple[dict[str, bytes],
     base = host["colour"][:, 0].clip(-_BRIGHTEST, _BRIGHTEST)
     dark, light = (float(base.min()), float(base.max())) if n else (0.0, 0.0)
     paint = np.rint((base - dark) / max(light - dark, 1e-9) * 1023).astype(np.uint32)
-    sheen = host["colour"][:, 1:].reshape(n, -1)
+    sheen = host["colour"][:, 1:].reshape(n, 3 * (host["colour"].shape[1] - 1))
     brightest = float(np.abs(sheen).max()) if sheen.size else 0.0
     velocity = host["velocity_mps"][still:]
     if velocity.size and float(np.abs(velocity).max()) > 65504:

@@ -25,6 +25,7 @@ def test_lift_writes_the_scene_and_says_what_it_did(run: Run, clip: Path, stand_
         "warning: motion: nothing moves [at all]",
         "motion: done in 0.5 s",
         "lifted in 3.5 s. To look at it:",
+        "  fourd view w.glb",
         "  fourd render w.glb --path orbit -o w_orbit.mp4",
     ]
     assert len(Scene.open("w.glb").splats) == STILL + MOVING

@@ -219,14 +219,14 @@ def export(
 
     Args:
         scene: A scene that `fourd lift` made.
-        out: NAME.html is a page to look at, with everything in it; NAME.ply one moment as 3D Gaussians; NAME.json the
-            source cameras (transforms.json).
-        at: The moment of a .ply.
+        out: NAME.html is a page to look at, with everything in it; NAME.ply, NAME.spz and NAME.splat one moment as 3D
+            Gaussians; NAME.json the source cameras (transforms.json).
+        at: The moment of a .ply, .spz or .splat.
     """
-    kinds = {".ply": "one moment", ".json": "the source cameras", ".html": "a page", ".glb": "the scene"}
-    output.check_target(out, kinds)
-    if at is not None and out.suffix.lower() != ".ply":
-        raise InputError(f"--at chooses the moment of a .ply; '{out.name}' holds all of them.")
+    moments = dict.fromkeys((".ply", ".spz", ".splat"), "one moment")
+    output.check_target(out, {**moments, ".json": "the source cameras", ".html": "a page", ".glb": "the scene"})
+    if at is not None and out.suffix.lower() not in moments:
+        raise InputError(f"--at chooses the moment of a {', '.join(moments)}; '{out.name}' holds all of them.")
     _opened(scene).export(out, time_s=at)
     print(f"{out}: {_megabytes(out)}")
 

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from fourd import media, render
 from fourd.errors import InputError
-from fourd.formats import glb, html, ply, transforms
+from fourd.formats import glb, html, ply, splat, spz, transforms
 from fourd.geometry import clock, paths
 from fourd.types import Cameras, Frames, Provenance, Sound, Splats
 
+_OF_ONE_MOMENT = {".ply": ply, ".spz": spz, ".splat": splat}
 _IN_STEP_S = 0.04
 """Pictures and sound may be so far apart before anybody minds (ITU-R BT.1359: 45 ms early is noticed)."""
 
@@ -50,23 +51,24 @@ class Scene:
         glb.write(Path(path), splats=self.splats, cameras=self.cameras, sound=self.sound, provenance=self.provenance)
 
     def export(self, path: str | Path, *, time_s: float | None = None) -> None:
-        """Write what others read: ``.html`` (a page to look at), ``.ply`` (one moment) or ``.json`` (the cameras).
+        """Write what others read: a page to look at, one moment as splats, or the cameras.
 
         Args:
-            path: Where to; the suffix chooses the format.
-            time_s: The moment of a ``.ply``; the middle of the clip by default.
+            path: Where to; the suffix chooses the format: ``.html``, ``.ply``, ``.spz``, ``.splat`` or ``.json``.
+            time_s: The moment of a format of one moment; the middle of the clip by default.
         """
         suffix = Path(path).suffix.lower()
         if suffix == ".glb":
             self.save(path)
-        elif suffix == ".ply":
-            ply.write(Path(path), self.splats, self.middle_s if time_s is None else time_s)
+        elif suffix in _OF_ONE_MOMENT:
+            _OF_ONE_MOMENT[suffix].write(Path(path), self.splats, self.middle_s if time_s is None else time_s)
         elif suffix == ".json":
             transforms.write(Path(path), self.cameras)
         elif suffix == ".html":
             html.write(Path(path), self._page())
         else:
-            raise InputError(f"Cannot export to '{Path(path).name}'. Known are .glb, .html, .ply and .json.")
+            known = ".glb, .html, .json, .ply, .splat and .spz"
+            raise InputError(f"Cannot export to '{Path(path).name}'. Known are {known}.")
 
     def show(self, *, height_px: int = 480, limit_mb: float = 32.0) -> html.Embedded:
         """The scene with its player, for a notebook, which displays what the last line of a cell returns.

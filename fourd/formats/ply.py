@@ -6,7 +6,6 @@ Stored: opacity before the sigmoid, scale as its logarithm, rotation wxyz, the c
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -17,41 +16,15 @@ from torch import Tensor
 from fourd.checked import checked
 from fourd.errors import FormatError, InputError
 from fourd.files import replacing
-from fourd.types import SEEN, Splats
+from fourd.formats import moment
+from fourd.types import Splats
 
-FAINTEST = 1 / 255
-"""Splats below this opacity at the moment change no pixel of 8 bits and are left out."""
 _MAX_HEADER = 65_536
 _DTYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "<i2", "int16": "<i2", "ushort": "<u2",
     "uint16": "<u2", "int": "<i4", "int32": "<i4", "uint": "<u4", "uint32": "<u4", "float": "<f4",
     "float32": "<f4", "double": "<f8", "float64": "<f8",
 }  # fmt: skip
-
-
-@checked
-def at(splats: Splats, time_s: float) -> Splats:
-    """The splats of one moment, standing still: moved to it, faded by it, the invisible left out.
-
-    Args:
-        splats: Splats that live in time.
-        time_s: The moment on the scene's clock.
-
-    Returns:
-        Static splats (velocity 0, duration infinite) whose ``time_s`` is the moment; the order is kept.
-    """
-    age_s = time_s - splats.time_s.double()
-    opacity = splats.opacity.double() * torch.exp(-((age_s / splats.duration_s.double()) ** 2) / 2)
-    kept = opacity >= FAINTEST
-    mean = splats.mean_m.double() + splats.velocity_mps.double() * age_s[:, None]
-    left = splats[kept]
-    return left.replace(
-        mean_m=mean[kept].float(),
-        opacity=opacity[kept].float(),
-        velocity_mps=torch.zeros_like(left.velocity_mps),
-        time_s=torch.full_like(left.time_s, time_s),
-        duration_s=torch.full_like(left.duration_s, math.inf),
-    )
 
 
 @checked
@@ -62,9 +35,7 @@ def write(path: str | Path, splats: Splats, time_s: float) -> None:
         OutputError: If the file system refuses.
         InputError: If ``time_s`` is not finite.
     """
-    if not math.isfinite(time_s):
-        raise InputError(f"time_s is {time_s}; a moment must be finite.")
-    now = at(splats, time_s).to("cpu")
+    now = moment.at(splats, time_s).to("cpu")
     colour = now.colour.numpy()
     # Float32 has no logit of 1; the largest one below it stays finite and reads back as nearly 1.
     opacity = now.opacity.double().clamp(1e-7, 1 - 1e-7)
@@ -114,16 +85,12 @@ def read(path: str | Path) -> Splats:
         colour = torch.cat([colour, higher.reshape(len(table), 3, rest // 3).transpose(1, 2)], 1)
     quat = columns("rot_0", "rot_1", "rot_2", "rot_3")
     try:
-        return Splats(
+        return moment.still(
             mean_m=columns("x", "y", "z"),
-            quat_wxyz=quat / quat.norm(dim=1, keepdim=True),  # Trainers store them as they come, of any length.
+            quat_wxyz=quat,  # Trainers store them as they come, of any length.
             scale_m=columns("scale_0", "scale_1", "scale_2").exp(),
             opacity=columns("opacity")[:, 0].sigmoid(),
             colour=colour,
-            velocity_mps=torch.zeros(len(table), 3),
-            time_s=torch.zeros(len(table)),
-            duration_s=torch.full((len(table),), math.inf),
-            source=torch.full((len(table),), SEEN, dtype=torch.uint8),
         )
     except InputError as error:
         raise FormatError(f"{path} is broken: {error}") from error

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fourd.errors import FormatError, InputError
-from fourd.formats import ply
+from fourd.formats import moment, ply
 from tests.formats import samples
 
 
@@ -52,7 +52,7 @@ def test_the_bytes_are_those_worked_out_by_hand(tmp_path: Path) -> None:
 
 def test_what_cannot_be_seen_at_the_moment_is_left_out() -> None:
     splats = samples.splats(200)
-    now = ply.at(splats, 1.5)
+    now = moment.at(splats, 1.5)
     age = (1.5 - splats.time_s.double()) / splats.duration_s.double()
     opacity = splats.opacity.double() * torch.exp(-(age**2) / 2)
     assert 0 < len(now) < 200
@@ -63,14 +63,14 @@ def test_what_cannot_be_seen_at_the_moment_is_left_out() -> None:
 
 
 def test_the_moment_of_a_moment_is_itself() -> None:
-    now = ply.at(samples.splats(200), 1.5)
-    samples.same(ply.at(now, 99.0), now, "mean_m", "opacity", "scale_m", "quat_wxyz", "colour")
+    now = moment.at(samples.splats(200), 1.5)
+    samples.same(moment.at(now, 99.0), now, "mean_m", "opacity", "scale_m", "quat_wxyz", "colour")
 
 
 @pytest.mark.parametrize("coefficients", [1, 4, 9, 16])
 @pytest.mark.parametrize("n", [0, 1, 40])
 def test_a_moment_comes_back(tmp_path: Path, n: int, coefficients: int) -> None:
-    now = ply.at(samples.splats(n, coefficients), 2.0)
+    now = moment.at(samples.splats(n, coefficients), 2.0)
     ply.write(tmp_path / "x.ply", now, 2.0)
     got = ply.read(tmp_path / "x.ply")
     samples.same(got, now, "mean_m", "colour")

@@ -1,0 +1,160 @@
+"""SPZ and .splat: what comes back looks the same, numbers worked out by hand, hostile files."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from fourd import native
+from fourd.errors import FormatError, InputError
+from fourd.formats import moment, splat, spz
+from fourd.native import reference
+from fourd.types import Splats
+from tests.formats import samples
+
+FORMATS = pytest.mark.parametrize("codec", [spz, splat], ids=["spz", "splat"])
+
+
+def seen(coefficients: int = 1) -> Splats:
+    """Splats as fusion makes them: in front of a camera, of modest colours."""
+    made = samples.splats(400, coefficients)
+    g = torch.Generator().manual_seed(5)
+    return made.replace(
+        mean_m=made.mean_m * 0.3 + torch.tensor([0.0, 0, 4]),
+        colour=made.colour * torch.tensor([1.0] + [0.3] * (coefficients - 1))[:, None],
+        scale_m=0.02 + 0.1 * torch.rand(len(made), 3, generator=g),
+    )
+
+
+def drawn(splats: Splats) -> torch.Tensor:
+    K = torch.tensor([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]])
+    return native.rasterize(splats, K, torch.eye(4), (48, 64), 0.0).rgb
+
+
+@pytest.mark.needs("native")
+@pytest.mark.parametrize(("codec", "coefficients"), [(spz, 1), (spz, 4), (spz, 16), (splat, 1)])
+def test_a_picture_of_what_comes_back_is_the_same(codec: ModuleType, coefficients: int, tmp_path: Path) -> None:
+    splats = seen(coefficients)
+    codec.write(tmp_path / "x", splats, 1.5)
+    now, again = drawn(moment.at(splats, 1.5)), drawn(codec.read(tmp_path / "x"))
+    assert float(now.max()) > 0.5
+    assert -10 * math.log10(float((now - again).square().mean())) > 38
+
+
+def test_spz_is_as_exact_as_it_says(tmp_path: Path) -> None:
+    splats = seen()
+    spz.write(tmp_path / "x.spz", splats, 1.5)
+    now, again = moment.at(splats, 1.5), spz.read(tmp_path / "x.spz")
+    assert float((again.mean_m - now.mean_m).abs().max()) <= float(now.mean_m.abs().max()) * 2**-22
+    assert float((again.scale_m / now.scale_m).log().abs().max()) < 1 / 32 + 1e-5
+    cosine = (again.quat_wxyz * now.quat_wxyz).sum(1).abs()
+    assert float(2 * torch.rad2deg(torch.acos(cosine.double().clamp(max=1)))[cosine < 1].max()) < 0.25
+    assert float((again.opacity - now.opacity).abs().max()) < 1 / 255
+    inside = now.rgb.sub(0.5).abs() < 2
+    assert float((again.rgb - now.rgb)[inside].abs().max()) < 0.004 * 1.9
+
+
+def test_spz_bytes_are_those_worked_out_by_hand(tmp_path: Path) -> None:
+    half = math.sqrt(0.5)
+    one = moment.still(
+        mean_m=torch.tensor([[1.0, 2, -4]]),
+        quat_wxyz=torch.tensor([[half, 0, half, 0]]),  # A right angle about y.
+        scale_m=torch.tensor([[1.0, math.e, math.exp(-2)]]),
+        opacity=torch.tensor([0.2]),
+        colour=torch.tensor([[[0.0, 1.0, -1.0]]]),
+    )
+    spz.write(tmp_path / "x.spz", one, 0.0)
+    data = gzip.decompress((tmp_path / "x.spz").read_bytes())
+    assert struct.unpack("<IIIBBBB", data[:16]) == (0x5053474E, 3, 1, 0, 20, 1, 0)
+    fixed = [int.from_bytes(data[16 + 3 * i : 19 + 3 * i], "little", signed=True) for i in range(3)]
+    assert fixed == [2**20, -2 * 2**20, 4 * 2**20]  # y up, z back.
+    assert list(data[25:32]) == [51, 128, 166, 89, 160, 176, 128]
+    # x, y, z, w = 0, -0.7071, 0, 0.7071: y comes first of the two largest, and is made positive.
+    assert int.from_bytes(data[32:36], "little") == 1 << 30 | 0 << 20 | 0 << 10 | 1 << 9 | 511
+    assert len(data) == 36
+
+
+def test_spz_of_version_2_is_read(tmp_path: Path) -> None:
+    header = struct.pack("<IIIBBBB", 0x5053474E, 2, 1, 0, 12, 0, 0)
+    position = b"".join((v & 0xFFFFFF).to_bytes(3, "little") for v in (4096, -8192, 4096 * 3))
+    body = position + bytes([255]) + bytes([127, 127, 127]) + bytes([160, 160, 160]) + bytes([128, 128, 255])
+    (tmp_path / "x.spz").write_bytes(gzip.compress(header + body))
+    got = spz.read(tmp_path / "x.spz")
+    assert got.mean_m.tolist() == [[1.0, 2.0, -3.0]] and got.scale_m.tolist() == [[1.0, 1.0, 1.0]]
+    assert got.quat_wxyz[0].abs().tolist() == pytest.approx([0, 0, 0, 1], abs=0.01)
+
+
+def test_harmonics_look_the_same_from_the_other_axes() -> None:
+    away = torch.nn.functional.normalize(torch.randn(30, 3, generator=torch.Generator().manual_seed(2)), dim=1)
+    there = reference.sh_basis(away * spz._POINT_SIGNS)
+    torch.testing.assert_close(there * spz._SH_SIGNS, reference.sh_basis(away))
+
+
+@FORMATS
+def test_mutants_are_refused_or_read(codec: ModuleType, tmp_path: Path) -> None:
+    codec.write(tmp_path / "x", seen(), 1.5)
+    assert samples.survives(codec.read, tmp_path / "y", samples.mutants((tmp_path / "x").read_bytes(), 120)) > 20
+
+
+@FORMATS
+def test_nothing_is_a_scene_too(codec: ModuleType, tmp_path: Path) -> None:
+    codec.write(tmp_path / "x", samples.splats(5)[:0], 0.0)
+    assert len(codec.read(tmp_path / "x")) == 0
+
+
+@FORMATS
+def test_a_moment_must_be_finite(codec: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="time_s is nan"):
+        codec.write(tmp_path / "x", samples.splats(5), math.nan)
+    assert list(tmp_path.iterdir()) == []
+
+
+def header(n: int = 1, version: int = 3, degree: int = 0, bits: int = 12, magic: int = 0x5053474E) -> bytes:
+    return struct.pack("<IIIBBBB", magic, version, n, degree, bits, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "no gzip stream"),
+        (b"NGSP" + bytes(40), "version 4"),
+        (b"\x1f\x8b" + bytes(20), "is broken"),
+        (gzip.compress(b"short"), "cut short: its header has 5 bytes"),
+        (gzip.compress(header(magic=7) + bytes(20)), "begins with 0x7"),
+        (gzip.compress(header(version=1) + bytes(20)), "version 1"),
+        (gzip.compress(header(degree=9) + bytes(20)), "degree 9"),
+        (gzip.compress(header(bits=60) + bytes(20)), "60 fractional bits"),
+        (gzip.compress(header() + bytes(19)), "need 20 bytes, there are 19"),
+        (gzip.compress(header(n=2**32 - 1) + bytes(100)), "cannot be in"),
+        (gzip.compress(header(n=100) + bytes(2000))[:-20], "is "),
+    ],
+)
+def test_a_broken_spz_is_one_error(data: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "x.spz").write_bytes(data)
+    with pytest.raises(FormatError, match=says):
+        spz.read(tmp_path / "x.spz")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [(bytes(33), "no multiple of 32"), (bytes(32), "scale_m"), (np.full(8, np.nan, "<f4").tobytes(), "broken")],
+)
+def test_a_broken_splat_is_one_error(data: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "x.splat").write_bytes(data)
+    with pytest.raises(FormatError, match=says):
+        splat.read(tmp_path / "x.splat")
+
+
+@FORMATS
+def test_a_missing_file(codec: ModuleType, tmp_path: Path) -> None:
+    read: Callable[[Path], Splats] = codec.read
+    with pytest.raises(FormatError, match="Cannot read"):
+        read(tmp_path / "nowhere")

@@ -24,9 +24,11 @@ struct Input {
     const float* depth_m;  // [h, w], whose slopes the discs follow
     const float* place_m;  // [h, w], where they stand
     const uint8_t* wanted;
+    const uint8_t* edge;
+    const uint8_t* rgb;  // [h, w, 3]
     Lens lens;
     float R[9], eye[3];
-    float sigma_px;
+    float sigma_px, bare, behind;
     int h, w;
 };
 
@@ -34,19 +36,23 @@ struct Output {
     float* mean_m;     // [n, 3]
     float* quat_wxyz;  // [n, 4]
     float* scale_m;    // [n, 3]
-    float* ray;        // [n, 3]
+    float* rgb;        // [n, 3]
+    float* soft_rgb;   // [n, 3]
+    float* behind_m;   // [n, 3]
+    uint8_t* backs;    // [n]
 };
 
 struct alignas(64) Block {
     float x[kBlock], y[kBlock], z[kBlock], place[kBlock];
+    float wider[kBlock];
     float left[kBlock], right[kBlock], above[kBlock], below[kBlock];
     int has_left[kBlock], has_right[kBlock], has_above[kBlock], has_below[kBlock];
-    float mean[3][kBlock], quat[4][kBlock], scale[3][kBlock], ray[3][kBlock];
+    float mean[3][kBlock], quat[4][kBlock], scale[3][kBlock], behind[3][kBlock];
 };
 
 FOURD_INLINE void make_body(const Input& input, int count, Block& block) {
     const Lens lens = input.lens;
-    const float sigma = input.sigma_px;
+    const float sigma = input.sigma_px, behind = input.behind;
     float R[9], eye[3];
     for (int k = 0; k < 9; ++k) R[k] = input.R[k];
     for (int k = 0; k < 3; ++k) eye[k] = input.eye[k];
@@ -67,18 +73,27 @@ FOURD_INLINE void make_body(const Input& input, int count, Block& block) {
             wr[k] = R[3 * k] * ray[0] + R[3 * k + 1] * ray[1] + R[3 * k + 2];
         }
         disc(wa, wb, sigma, q, s);
-        const float by = 1.0f / sqrtf(wr[0] * wr[0] + wr[1] * wr[1] + wr[2] * wr[2]);
-        const float z = o.place[i];
+        const float z = o.place[i], size = z * o.wider[i];
+        const float distance = behind * size * s[0] / sqrtf(wr[0] * wr[0] + wr[1] * wr[1] + wr[2] * wr[2]);
         for (int k = 0; k < 3; ++k) {
             o.mean[k][i] = eye[k] + z * wr[k];
-            o.scale[k][i] = z * s[k];
-            o.ray[k][i] = by * wr[k];
+            o.scale[k][i] = size * s[k];
+            o.behind[k][i] = distance * wr[k];
         }
         for (int k = 0; k < 4; ++k) o.quat[k][i] = q[k];
     }
 }
 
 FOURD_DISPATCH(make, (const Input& input, int count, Block& block), (input, count, block))
+
+// Mean colour of the pixels at and beside one, 0 to 1.
+void soft(const Input& in, int row, int col, float* out) {
+    int sum[3] = {0, 0, 0}, count = 0;
+    for (int r = std::max(row - 1, 0); r <= std::min(row + 1, in.h - 1); ++r)
+        for (int c = std::max(col - 1, 0); c <= std::min(col + 1, in.w - 1); ++c, ++count)
+            for (int k = 0; k < 3; ++k) sum[k] += in.rgb[3 * (static_cast<int64_t>(r) * in.w + c) + k];
+    for (int k = 0; k < 3; ++k) out[k] = static_cast<float>(sum[k]) / (255.0f * static_cast<float>(count));
+}
 
 // The discs of a row go to `at` and on.
 void row_discs(const Input& in, int row, int64_t at, Isa isa, Block& b, const Output& out) {
@@ -90,6 +105,13 @@ void row_discs(const Input& in, int row, int64_t at, Isa isa, Block& b, const Ou
         for (; x < in.w && count < kBlock; ++x) {
             if (!in.wanted[start + x]) continue;
             const bool has_left = x > 0, has_right = x + 1 < in.w;
+            const bool bare = in.edge[start + x] != 0;
+            const int64_t to = at + count;
+            out.backs[to] = !bare && row % 2 == 0 && x % 2 == 0;
+            soft(in, row, x, out.soft_rgb + 3 * to);
+            for (int k = 0; k < 3; ++k)
+                out.rgb[3 * to + k] = static_cast<float>(in.rgb[3 * (start + x) + k]) / 255.0f;
+            b.wider[count] = bare ? in.bare : 1.0f;
             b.x[count] = static_cast<float>(x) + 0.5f;
             b.y[count] = static_cast<float>(row) + 0.5f;
             b.z[count] = z[x];
@@ -108,7 +130,7 @@ void row_discs(const Input& in, int row, int64_t at, Isa isa, Block& b, const Ou
             for (int k = 0; k < 3; ++k) out.mean_m[3 * at + k] = b.mean[k][i];
             for (int k = 0; k < 4; ++k) out.quat_wxyz[4 * at + k] = b.quat[k][i];
             for (int k = 0; k < 3; ++k) out.scale_m[3 * at + k] = b.scale[k][i];
-            for (int k = 0; k < 3; ++k) out.ray[3 * at + k] = b.ray[k][i];
+            for (int k = 0; k < 3; ++k) out.behind_m[3 * at + k] = b.behind[k][i];
         }
     }
 }
@@ -117,15 +139,31 @@ template <class T, class Shape>
 using Array = nb::ndarray<T, Shape, nb::c_contig, nb::device::cpu>;
 
 void discs(Array<const float, nb::ndim<2>> depth_m, Array<const float, nb::ndim<2>> place_m,
-           Array<const uint8_t, nb::ndim<2>> wanted, Array<const float, nb::shape<3, 3>> K,
-           Array<const float, nb::shape<4, 4>> world_from_cam, float sigma_px,
+           Array<const uint8_t, nb::ndim<2>> wanted, Array<const uint8_t, nb::ndim<2>> edge,
+           Array<const uint8_t, nb::shape<-1, -1, 3>> rgb, Array<const float, nb::shape<3, 3>> K,
+           Array<const float, nb::shape<4, 4>> world_from_cam, float sigma_px, float bare, float behind,
            Array<float, nb::shape<-1, 3>> mean_m, Array<float, nb::shape<-1, 4>> quat_wxyz,
-           Array<float, nb::shape<-1, 3>> scale_m, Array<float, nb::shape<-1, 3>> ray, int threads) {
+           Array<float, nb::shape<-1, 3>> scale_m, Array<float, nb::shape<-1, 3>> out_rgb,
+           Array<float, nb::shape<-1, 3>> soft_rgb, Array<float, nb::shape<-1, 3>> behind_m,
+           Array<uint8_t, nb::ndim<1>> backs, int threads) {
     const size_t h = depth_m.shape(0), w = depth_m.shape(1);
-    if (place_m.shape(0) != h || wanted.shape(0) != h || place_m.shape(1) != w || wanted.shape(1) != w)
-        throw std::invalid_argument("the maps differ in size");
-    Input in{depth_m.data(), place_m.data(),      wanted.data(),      make_lens(K.data()), {}, {},
-             sigma_px,       static_cast<int>(h), static_cast<int>(w)};
+    for (size_t side : {place_m.shape(0), wanted.shape(0), edge.shape(0), rgb.shape(0)})
+        if (side != h) throw std::invalid_argument("the maps differ in height");
+    for (size_t side : {place_m.shape(1), wanted.shape(1), edge.shape(1), rgb.shape(1)})
+        if (side != w) throw std::invalid_argument("the maps differ in width");
+    Input in{depth_m.data(),
+             place_m.data(),
+             wanted.data(),
+             edge.data(),
+             rgb.data(),
+             make_lens(K.data()),
+             {},
+             {},
+             sigma_px,
+             bare,
+             behind,
+             static_cast<int>(h),
+             static_cast<int>(w)};
     for (int i = 0; i < 3; ++i) {
         for (int j = 0; j < 3; ++j) in.R[3 * i + j] = world_from_cam(i, j);
         in.eye[i] = world_from_cam(i, 3);
@@ -134,10 +172,12 @@ void discs(Array<const float, nb::ndim<2>> depth_m, Array<const float, nb::ndim<
     for (size_t r = 0; r < h; ++r)
         start[r + 1] =
             start[r] + static_cast<int64_t>(w) - std::count(in.wanted + r * w, in.wanted + (r + 1) * w, 0);
-    for (size_t length : {mean_m.shape(0), quat_wxyz.shape(0), scale_m.shape(0), ray.shape(0)})
+    for (size_t length : {mean_m.shape(0), quat_wxyz.shape(0), scale_m.shape(0), out_rgb.shape(0),
+                          soft_rgb.shape(0), behind_m.shape(0), backs.shape(0)})
         if (length != static_cast<size_t>(start[h]))
             throw std::invalid_argument("the arrays of discs are not as long as there are wanted pixels");
-    const Output out{mean_m.data(), quat_wxyz.data(), scale_m.data(), ray.data()};
+    const Output out{mean_m.data(),   quat_wxyz.data(), scale_m.data(), out_rgb.data(),
+                     soft_rgb.data(), behind_m.data(),  backs.data()};
     const Isa isa = best_isa();
     constexpr int kRows = 8;
     const nb::gil_scoped_release release;
@@ -152,9 +192,10 @@ void discs(Array<const float, nb::ndim<2>> depth_m, Array<const float, nb::ndim<
 }  // namespace
 
 void bind_discs(nb::module_& m) {
-    m.def("discs", &discs, nb::arg("depth_m"), nb::arg("place_m"), nb::arg("wanted"), nb::arg("K"),
-          nb::arg("world_from_cam"), nb::arg("sigma_px"), nb::arg("mean_m"), nb::arg("quat_wxyz"),
-          nb::arg("scale_m"), nb::arg("ray"), nb::arg("threads"),
+    m.def("discs", &discs, nb::arg("depth_m"), nb::arg("place_m"), nb::arg("wanted"), nb::arg("edge"),
+          nb::arg("rgb"), nb::arg("K"), nb::arg("world_from_cam"), nb::arg("sigma_px"), nb::arg("bare"),
+          nb::arg("behind"), nb::arg("mean_m"), nb::arg("quat_wxyz"), nb::arg("scale_m"), nb::arg("out_rgb"),
+          nb::arg("soft_rgb"), nb::arg("behind_m"), nb::arg("backs"), nb::arg("threads"),
           "The wanted pixels of a frame as discs in the world, row by row.");
 }
 

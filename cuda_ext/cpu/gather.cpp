@@ -101,9 +101,8 @@ FOURD_INLINE void ask_body(const Passage& passage, const Plane& there, float tol
         const float sure = block.sight.sure[i], inverse = block.inverse[i];
         const float apart = block.sight.ratio[i] * block.sight.seen[i] - inverse;
         const int says = opinion(apart, allowed(tolerance, 1.0f, sure) * inverse, block.sight.flat[i] > 0);
-        const float weight = says == kAgrees ? sure : 0.0f;
-        sums.support[i] += weight;
-        sums.off[i] += weight * apart;
+        sums.support[i] += says == kAgrees ? sure : 0.0f;
+        sums.off[i] += says == kAgrees ? sure * apart : 0.0f;  // Who does not agree may be NaN.
         sums.contradiction[i] += says == kContradicts ? sure : 0.0f;
     }
 }

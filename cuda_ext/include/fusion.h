@@ -8,10 +8,11 @@
 
 namespace fourd {
 
-constexpr float kSteepest = 5.0f;    // Tangent of the steepest slope that a disc follows.
-constexpr float kJump = 0.05f;       // Relative change of depth from pixel to pixel that is a boundary.
-constexpr float kThickness = 0.1f;   // Of a disc along its normal, as a share of its smaller radius.
-constexpr float kFlatRatio = 1.15f;  // Farthest to nearest depth within two pixels that is no jump.
+constexpr float kSteepest = 5.0f;     // Tangent of the steepest slope that a disc follows.
+constexpr float kJump = 0.05f;        // Relative change of depth from pixel to pixel that is a boundary.
+constexpr float kThickness = 0.1f;    // Of a disc along its normal, as a share of its smaller radius.
+constexpr float kBareCoarser = 2.0f;  // A pixel at or beside an edge counts as so much coarser.
+constexpr float kFlatRatio = 1.15f;   // Farthest to nearest depth within two pixels that is no jump.
 
 // Intrinsics of a pinhole camera; the centre of the first pixel is at (0.5, 0.5).
 struct Lens {
@@ -97,9 +98,11 @@ FOURD_HD void quat_from_axes(const float e1[3], const float e2[3], const float e
 FOURD_HD void disc(const float a[3], const float b[3], float sigma, float q[4], float scale[3]) {
     const float aa = a[0] * a[0] + a[1] * a[1] + a[2] * a[2], bb = b[0] * b[0] + b[1] * b[1] + b[2] * b[2];
     const float d = aa - bb, e = 2 * (a[0] * b[0] + a[1] * b[1] + a[2] * b[2]);
-    const float h = max2(sqrtf(d * d + e * e), 1e-30f);
+    const float h = sqrtf(d * d + e * e);
+    const bool round = h <= 1e-6f * (aa + bb);  // Any axes will do, and none can be told.
     const float most = sqrtf(0.5f + 0.5f * fabsf(d) / h), least = 0.5f * fabsf(e) / (h * most);
-    const float c = d >= 0 ? most : least, s = (d >= 0 ? least : most) * (e < 0 ? -1.0f : 1.0f);
+    const float c = round ? 1.0f : d >= 0 ? most : least;
+    const float s = round ? 0.0f : (d >= 0 ? least : most) * (e < 0 ? -1.0f : 1.0f);
     float e1[3], e2[3];
     for (int k = 0; k < 3; ++k) {
         e1[k] = c * a[k] + s * b[k];
@@ -166,10 +169,7 @@ struct Landing {
     int inside;   // In front of it, and half a pixel from the border at least.
 };
 
-FOURD_HD Landing land(const Passage& p, float x, float y, float inverse, int h, int w) {
-    const float X = p.turn[0] * x + p.turn[1] * y + p.turn[2] + inverse * p.shift[0];
-    const float Y = p.turn[3] * x + p.turn[4] * y + p.turn[5] + inverse * p.shift[1];
-    const float Z = p.turn[6] * x + p.turn[7] * y + p.turn[8] + inverse * p.shift[2];
+FOURD_HD Landing landing(float X, float Y, float Z, int h, int w) {
     Landing at;
     const float by = 1.0f / Z;  // Infinite or NaN are outside, too: they compare as false.
     at.x = X * by;
@@ -178,6 +178,40 @@ FOURD_HD Landing land(const Passage& p, float x, float y, float inverse, int h, 
     at.inside =
         (Z > 1e-6f) & (at.x >= 0.5f) & (at.y >= 0.5f) & (at.x < (float)w - 0.5f) & (at.y < (float)h - 0.5f);
     return at;
+}
+
+FOURD_HD Landing land(const Passage& p, float x, float y, float inverse, int h, int w) {
+    const float X = p.turn[0] * x + p.turn[1] * y + p.turn[2] + inverse * p.shift[0];
+    const float Y = p.turn[3] * x + p.turn[4] * y + p.turn[5] + inverse * p.shift[1];
+    const float Z = p.turn[6] * x + p.turn[7] * y + p.turn[8] + inverse * p.shift[2];
+    return landing(X, Y, Z, h, w);
+}
+
+// From points of the world to the pixels of a frame: three rows that give the pixel, homogeneous, times the
+// depth.
+struct Gaze {
+    float row[3][4];
+    float focal_px;
+};
+
+FOURD_HD Gaze make_gaze(const float* K, const float* cam_from_world) {
+    Gaze g;
+    for (int c = 0; c < 4; ++c) {
+        const float x = cam_from_world[c], y = cam_from_world[4 + c], z = cam_from_world[8 + c];
+        g.row[0][c] = K[0] * x + K[1] * y + K[2] * z;
+        g.row[1][c] = K[4] * y + K[5] * z;
+        g.row[2][c] = z;
+    }
+    g.focal_px = K[0];
+    return g;
+}
+
+// `ratio` is the depth.
+FOURD_HD Landing land(const Gaze& g, float x, float y, float z, int h, int w) {
+    const float X = g.row[0][0] * x + g.row[0][1] * y + g.row[0][2] * z + g.row[0][3];
+    const float Y = g.row[1][0] * x + g.row[1][1] * y + g.row[1][2] * z + g.row[1][3];
+    const float Z = g.row[2][0] * x + g.row[2][1] * y + g.row[2][2] * z + g.row[2][3];
+    return landing(X, Y, Z, h, w);
 }
 
 // What fusion keeps of a frame for those who look into it.

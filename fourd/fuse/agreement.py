@@ -37,7 +37,7 @@ def disagreement(views: Views, frames: Sequence[int], pairs: int = 8) -> float:
 
 def _differences(one: View, other: View) -> Tensor:
     """Relative differences of the depth that one view predicts for another, where both see what stands still."""
-    world = one.to_world(one.surface.point_m[~one.moving])
+    world = one.to_world(one.point_m[~one.moving])
     xy, z = pinhole.project(pinhole.transform(rigid.inverse(other.world_from_cam), world), other.K)
     h, w = other.hw
     inside = (z > 0) & (xy >= 0).all(-1) & (xy[:, 0] < w) & (xy[:, 1] < h)

@@ -31,7 +31,6 @@ class Cloud:
     quat_wxyz: Float[Tensor, "n 4"]
     scale_m: Float[Tensor, "n 3"]
     rgb: Float[Tensor, "n 3"]
-    confidence: Float[Tensor, " n"]
     soft_rgb: Float[Tensor, "n 3"]
     """Mean colour around the pixel that made it."""
     backs: Bool[Tensor, " n"]

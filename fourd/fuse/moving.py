@@ -49,7 +49,7 @@ def at(views: Views, i: int, wanted: Bool[Tensor, "h w"], glaze: Bool[Tensor, "h
 
 def _velocity(views: Views, view: View, wanted: Tensor) -> Float[Tensor, "h w 3"]:
     """Metres a second in the world, from flow and the depth at both of its ends."""
-    here = view.to_world(view.surface.point_m)
+    here = view.to_world(view.point_m)
     total, weight = torch.zeros_like(here), torch.zeros(view.hw)
     for j in (view.frame + 1, view.frame - 1):
         if not 0 <= j < len(views):

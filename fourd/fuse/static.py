@@ -1,60 +1,56 @@
 """What stands still: one surface from all frames, and not a stack of sheets.
 
-Frames are taken one after the other. Each adds only those of its pixels that the surface so far does
-not explain, takes the place of discs that it sees more finely, and removes discs that it sees through.
-At the end all frames are asked about all discs (``evidence``), and what they contradict goes.
+Every pixel is first moved to where the frames around see its point in the mean. Then frames are taken one
+after the other, and each adds only those of its pixels that no frame before it shows: whether one does is read
+in that frame's depth, where the pixel's point falls. Nothing is drawn for it, and no space is cut into cells.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
-import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fourd import native
 from fourd.events import Progress, Steps
 from fourd.fuse.cloud import SIGMA_PX, Cloud
-from fourd.fuse.evidence import Witnesses
-from fourd.fuse.surface import discs
+from fourd.fuse.keyframes import LOST, gather
+from fourd.fuse.sharpen import sharpen
 from fourd.fuse.views import View, Views, dilate
-from fourd.native import Raster
-
-COARSE = 1.6
-"""A disc this many times as wide as the pixel that sees it again is replaced by finer ones."""
-
-ALIKE = 0.05
-"""Difference of colour (0 to 1) below which a pixel is drawn as it was filmed."""
+from fourd.native.evidence import Evidence
+from fourd.native.fusion import discs
 
 BARE = 1.25
 """How much wider discs are beside an edge, where an undercoat would stick out and so there is none."""
+
+WORN = 2.5
+"""A disc this many times as wide as the pixels that see it again goes."""
 
 BEHIND = 3.0
 """Distance from a disc to its undercoat, in its own longer axes: behind all discs of the same patch."""
 
 
-def lift(view: View, wanted: Bool[Tensor, "h w"]) -> Cloud:
-    """Turn the wanted pixels of a frame into discs in the world."""
-    s = view.surface
-    R = view.world_from_cam[:3, :3]
-    near_edge = dilate(s.edge, 1)
-    quat, scale = discs(s.step_x_m[wanted] @ R.T, s.step_y_m[wanted] @ R.T, SIGMA_PX)
-    scale = torch.where(near_edge[wanted][:, None], BARE * scale, scale)
-    ray = torch.nn.functional.normalize(s.point_m[wanted], dim=-1) @ R.T
-    soft = torch.nn.functional.avg_pool2d(view.rgb.permute(2, 0, 1)[None], 3, 1, 1, count_include_pad=False)
-    backs = ~near_edge
-    backs[1::2] = backs[:, 1::2] = False
+def lift(view: View, wanted: Bool[Tensor, "h w"], place_m: Float[Tensor, "h w"] | None = None) -> Cloud:
+    """Turn the wanted pixels of a frame into discs in the world.
+
+    Args:
+        view: The frame.
+        wanted: Which pixels.
+        place_m: The depth at which they stand; that of the frame, if not given.
+    """
+    made = discs(
+        view.depth_m, view.depth_m if place_m is None else place_m, wanted, view.edge, view.frame_rgb, view.K,
+        view.world_from_cam, SIGMA_PX, BARE, BEHIND,
+    )  # fmt: skip
     return Cloud(
-        mean_m=view.to_world(s.point_m[wanted]),
-        quat_wxyz=quat,
-        scale_m=scale,
-        rgb=view.rgb[wanted],
-        confidence=view.confidence[wanted],
-        soft_rgb=soft[0].permute(1, 2, 0)[wanted],
-        backs=backs[wanted],
-        behind_m=ray * BEHIND * scale[:, :1],
+        mean_m=made.mean_m,
+        quat_wxyz=made.quat_wxyz,
+        scale_m=made.scale_m,
+        rgb=made.rgb,
+        soft_rgb=made.soft_rgb,
+        backs=made.backs.bool(),
+        behind_m=made.behind_m,
     )
 
 
@@ -67,70 +63,31 @@ def fuse(views: Views, frames: Sequence[int], tolerance: float) -> Steps[Cloud]:
         tolerance: Relative difference in depth below which two frames see the same surface,
             where both are sure.
     """
-    cloud: Cloud | None = None
-    witnesses = Witnesses()
-    for done, i in enumerate(frames):
-        view = views[i]
-        cloud = _add(cloud, view, tolerance)
-        witnesses.add(view)
-        yield Progress("fuse", done + 1, 2 * len(frames))
-    assert cloud is not None  # The caller gives at least one frame.
-    # Each disc goes to where all frames see it in the mean, and only then is it judged.
-    cloud = dataclasses.replace(cloud, mean_m=cloud.mean_m + witnesses.ask(cloud, tolerance).shift_m)
-    verdict = witnesses.ask(cloud, tolerance)
-    cloud = cloud.painted(verdict.rgb)[verdict.contradiction <= 0.5 * verdict.support + 0.5]
-    for view in witnesses.views:  # What was hidden by discs that went is open now.
+    keys = yield from gather(views, frames)
+    total = 4 * len(frames)
+    keys.agree(tolerance)
+    parts = []
+    for k, view in enumerate(keys.views):
+        parts.append(lift(view, keys.fresh(k, tolerance), 1 / keys.planes.inverse[k].abs()))
+        yield Progress("fuse", len(frames) + k + 1, total)
+    cloud = Cloud.concat(parts)
+    verdict = keys.ask(cloud, tolerance)
+    cloud = cloud.painted(verdict.rgb)[_holds(cloud, verdict)]
+    for done, view in enumerate(keys.views):  # What was hidden by discs that went is open now.
         cloud = _close(cloud, view)
-    return (yield from witnesses.sharpen(cloud, tolerance))
+        yield Progress("fuse", 2 * len(frames) + done + 1, total)
+    return (yield from sharpen(cloud, keys, tolerance))
+
+
+def _holds(cloud: Cloud, verdict: Evidence) -> Bool[Tensor, " n"]:
+    """Which discs stay: those that are not looked through, and that nobody has better."""
+    own_m = cloud.scale_m[:, :2].prod(1).sqrt() / SIGMA_PX
+    # Who sees a disc much more finely has discs of its own there.
+    return (verdict.contradiction <= LOST * verdict.support + 0.5) & (own_m < WORN * verdict.finest_m)
 
 
 def _close(cloud: Cloud, view: View) -> Cloud:
     """Add the still pixels of a frame that no disc covers."""
     raster = native.rasterize(cloud.coated().splats(), view.K, view.world_from_cam, view.hw, view.time_s)
-    return Cloud.concat([cloud, lift(view, (raster.alpha < 0.5) & ~dilate(view.moving, 2))])
-
-
-def _add(cloud: Cloud | None, view: View, tolerance: float) -> Cloud:
-    still = ~dilate(view.moving, 2)
-    if cloud is None or len(cloud) == 0:
-        return lift(view, still)
-    raster = native.rasterize(cloud.coated().splats(), view.K, view.world_from_cam, view.hw, view.time_s)
-    front = cloud.disc_of(raster.index)
-    explained, wrong = _compare(cloud, raster, front, view, tolerance)
-    fresh = lift(view, still & ~explained)
-    gone = torch.zeros(len(cloud), dtype=torch.bool)
-    gone[front[wrong & still]] = True
-    return Cloud.concat([cloud[~gone], fresh])
-
-
-def _compare(cloud: Cloud, raster: Raster, front: Tensor, view: View, tolerance: float) -> tuple[Tensor, Tensor]:
-    """Which pixels the surface so far explains, and at which of them its front disc has to go."""
-    covered = (raster.alpha > 0.7) & (raster.median_m > 0)
-    model_sure = cloud.confidence[front]
-    allowed = tolerance * (2 - torch.minimum(view.confidence, model_sure))
-    away = raster.median_m / view.depth_m - 1
-    # An outline may lie a pixel further in: what stands in front agrees if it does so one pixel aside. What
-    # stands behind must agree itself, or the slivers that come into view frame by frame would never be added.
-    nearest, farthest = -_highest(-raster.median_m), _highest(raster.median_m)
-    outline = (away > 0) & ((nearest / view.depth_m - 1).abs() < allowed)
-    agrees = covered & ((away.abs() < allowed) | outline)
-    seen_through = covered & (farthest / view.depth_m - 1 < -1.5 * allowed) & (view.confidence > 0.8 * model_sure)
-    # Who is much less sure gives way. Where neither is sure, the first one stays: one surface, not two.
-    unsure = (view.confidence < 0.5) & (view.confidence <= 1.25 * model_sure) & (away.abs() < 3 * allowed)
-    # And where the picture is right already, a second sheet would only be in the way.
-    right = ((raster.rgb - view.rgb).abs().mean(-1) < ALIKE) & (view.confidence <= 1.25 * model_sure)
-    defers = covered & ~agrees & (unsure | right | (view.confidence < 0.5 * model_sure))
-    radius = cloud.scale_m[:, :2].prod(1).sqrt()[front]
-    coarse = agrees & (radius * view.K[0, 0] / view.depth_m > COARSE * SIGMA_PX * _lean(view))
-    return (agrees & ~coarse) | defers, coarse | (seen_through & ~defers)
-
-
-def _highest(image: Tensor) -> Tensor:
-    """The greatest value at or beside each pixel."""
-    return torch.nn.functional.max_pool2d(image[None, None], 3, 1, 1)[0, 0]
-
-
-def _lean(view: View) -> Tensor:
-    """How much larger the patch of surface in a pixel is than if it faced the camera, [h, w]."""
-    area = torch.linalg.cross(view.surface.step_x_m, view.surface.step_y_m).norm(dim=-1)
-    return (area.sqrt() * view.K[0, 0] / view.depth_m).clamp(min=1)
+    open_ = (raster.alpha < 0.5) & ~dilate(view.moving, 2)
+    return Cloud.concat([cloud, lift(view, open_)]) if bool(open_.any()) else cloud

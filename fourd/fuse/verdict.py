@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool
 from torch import Tensor
 
-from fourd.fuse.surface import flat
-from fourd.geometry import pinhole
-from fourd.native.evidence import FLAT, STILL, evidence
+from fourd.native.fusion import Planes, consistency
 from fourd.types import Cameras, DepthMaps
 
 AHEAD = (2, 5, 10, 16)
@@ -29,52 +25,45 @@ class Verdicts:
 
     def __init__(self, maps: DepthMaps, cameras: Cameras, tolerance: float) -> None:
         self._maps, self._cameras, self._tolerance = maps, cameras, tolerance
-        self._cam_from_world = cameras.cam_from_world
-        self._kept: dict[int, Tensor] = {}
+        # Room for the frames that one frame may ask, each in the place of its number modulo the room.
+        self._room = min(len(maps), 2 * max(AHEAD) + 1)
+        self._planes: Planes | None = None
+        self._holds = [-1] * self._room
+        self._known: dict[int, tuple[Tensor, Tensor]] = {}
 
     def of(self, i: int) -> tuple[Bool[Tensor, "h w"], Bool[Tensor, "h w"]]:
         """Which pixels of frame ``i`` surely move, and which surely stand still; most are neither if depth is poor."""
+        if i not in self._known:
+            self._known[i] = self._judge(i)
+        return self._known[i]
+
+    def _judge(self, i: int) -> tuple[Tensor, Tensor]:
         maps = self._maps
-        h, w = maps.hw
-        moves = torch.zeros(h, w, dtype=torch.bool)
         sure = (maps.confidence[i] >= SURE) & torch.isfinite(maps.depth_m[i])
-        others = list(self._others(i))
+        others = sorted({j for a in AHEAD for j in (i - a, i + a) if 0 <= j < len(maps)})
         if not others or not bool(sure.any()):
-            return moves, moves.clone()
-        seen_from = pinhole.unproject(torch.where(sure, maps.depth_m[i], 1.0), maps.K[i])[sure]
-        points = pinhole.transform(self._cameras.world_from_cam[i], seen_from)
-        nothing = torch.zeros(len(points), 3)
-        found = evidence(
-            points,
-            nothing[:, 0],
-            nothing,
-            maps.K[others],
-            self._cam_from_world[others],
-            torch.zeros(len(others), h, w, 3, dtype=torch.uint8),
-            torch.where(torch.isfinite(maps.depth_m[others]), maps.depth_m[others], 1e9),
-            maps.confidence[others],
-            torch.stack([self._flags(j) for j in others]),
-            self._tolerance,
-            1.0,
-            1.0,
-        )
-        said = found.support + found.contradiction
-        gone = (found.contradiction > GONE * said) & (found.contradiction > 0.8)
-        stays = ~gone & (found.support > 2.5)
-        still = moves.clone()
-        moves[sure], still[sure] = gone, stays
-        return _majority(moves), still & ~_majority(moves)
+            nothing = torch.zeros(maps.hw, dtype=torch.bool)
+            return nothing, nothing
+        places = [self._place(j) for j in (i, *others)]
+        assert self._planes is not None  # `_place` has made it.
+        said = consistency(self._planes, places[0], places[1:], self._tolerance)
+        total = said.support + said.contradiction
+        gone = sure & (said.contradiction > GONE * total) & (said.contradiction > 0.8)
+        stays = sure & ~gone & (said.support > 2.5)
+        moves = _majority(gone)
+        return moves, stays & ~moves
 
-    def _others(self, i: int) -> Iterator[int]:
-        yield from sorted({j for a in AHEAD for j in (i - a, i + a) if 0 <= j < len(self._maps)})
-
-    def _flags(self, i: int) -> UInt8[Tensor, "h w"]:
-        if i not in self._kept:
-            known = self._maps.confidence[i] > 0
-            self._kept[i] = ((STILL + FLAT * flat(self._maps.depth_m[i])) * known).to(torch.uint8)
-            if len(self._kept) > 2 * max(AHEAD) + 2:
-                del self._kept[next(iter(self._kept))]
-        return self._kept[i]
+    def _place(self, i: int) -> int:
+        """Where frame ``i`` is kept; it is brought there if need be."""
+        place, maps = i % self._room, self._maps
+        if self._planes is None:
+            K, pose = maps.K[: self._room].clone(), self._cameras.world_from_cam[: self._room].clone()
+            self._planes = Planes.empty(K, pose, maps.hw)
+        if self._holds[place] != i:
+            self._holds[place] = i
+            self._planes.K[place], self._planes.world_from_cam[place] = maps.K[i], self._cameras.world_from_cam[i]
+            self._planes.fill(place, maps.depth_m[i], maps.confidence[i], torch.ones(maps.hw, dtype=torch.uint8))
+        return place
 
 
 def _majority(mask: Tensor) -> Tensor:

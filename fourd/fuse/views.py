@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from fourd.fuse.complete import complete, without_speckles
-from fourd.fuse.surface import Surface, surface
 from fourd.fuse.verdict import Verdicts
 from fourd.geometry import pinhole
+from fourd.native.fusion import Planes
 from fourd.types import Cameras, Clip, DepthMaps, Motion
 
 SKY_SHARE = 50.0
@@ -34,7 +34,13 @@ class View(NamedTuple):
     moving: Bool[Tensor, "h w"]
     K: Float[Tensor, "3 3"]
     world_from_cam: Float[Tensor, "4 4"]
-    surface: Surface
+    edge: UInt8[Tensor, "h w"]
+    """1 at or beside a jump in depth."""
+
+    @property
+    def point_m(self) -> Float[Tensor, "h w 3"]:
+        """What each pixel sees, in the frame of the camera."""
+        return pinhole.unproject(self.depth_m, self.K)
 
     @property
     def rgb(self) -> Float[Tensor, "h w 3"]:
@@ -82,6 +88,8 @@ class Views:
         rgb = self._clip.frames[i]
         confidence = without_speckles(depth, confidence)
         whole = complete(depth, confidence, rgb, self._sky_m)
+        planes = Planes.empty(self._cameras.K[i : i + 1], self._cameras.world_from_cam[i : i + 1], hw)
+        planes.fill(0, whole, confidence, torch.ones(hw, dtype=torch.uint8))
         return View(
             frame=i,
             time_s=float(self._clip.time_s[i]),
@@ -91,7 +99,7 @@ class Views:
             moving=self.moving(i),
             K=self._cameras.K[i],
             world_from_cam=self._cameras.world_from_cam[i],
-            surface=surface(whole, self._cameras.K[i]),
+            edge=planes.edge[0],
         )
 
     def settle(self, tolerance: float) -> None:

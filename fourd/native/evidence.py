@@ -10,9 +10,8 @@ from torch import Tensor
 
 from fourd.checked import checked
 from fourd.native import loader
-
-STILL, FLAT = 1, 2
-"""Bits of ``flags``: nothing moves there or close by; no jump in depth close by."""
+from fourd.native.fusion import Planes
+from fourd.native.operators import define
 
 
 class Evidence(NamedTuple):
@@ -23,61 +22,8 @@ class Evidence(NamedTuple):
     contradiction: Float32[Tensor, " n"]
     """Frames that see through it, to something behind."""
     rgb: Float32[Tensor, "n 3"]
-    shift_m: Float32[Tensor, "n 3"]
-    """From each point to where the supporting frames see it in the mean, each moving it along its own ray."""
-
-
-_SCHEMA = (
-    "(Tensor mean_m, Tensor radius_m, Tensor own_rgb, Tensor K, Tensor cam_from_world, Tensor rgb, Tensor depth_m,"
-    " Tensor confidence, Tensor flags, float tolerance, float sigma_px, float same_colour)"
-    " -> (Tensor, Tensor, Tensor, Tensor)"
-)
-
-
-@torch.library.custom_op("fourd::evidence", mutates_args=(), device_types="cpu", schema=_SCHEMA)
-def _evidence(
-    mean_m: Tensor,
-    radius_m: Tensor,
-    own_rgb: Tensor,
-    K: Tensor,
-    cam_from_world: Tensor,
-    rgb: Tensor,
-    depth_m: Tensor,
-    confidence: Tensor,
-    flags: Tensor,
-    tolerance: float,
-    sigma_px: float,
-    same_colour: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    out = (torch.empty_like(radius_m), torch.empty_like(radius_m), torch.empty_like(own_rgb), torch.empty_like(mean_m))
-    inputs = (mean_m, radius_m, own_rgb, K, cam_from_world, rgb, depth_m, confidence, flags)
-    loader.cpu().evidence(
-        *(x.contiguous().numpy() for x in inputs),
-        tolerance,
-        sigma_px,
-        same_colour,
-        *(x.numpy() for x in out),
-        torch.get_num_threads(),
-    )
-    return out
-
-
-@_evidence.register_fake
-def _(
-    mean_m: Tensor,
-    radius_m: Tensor,
-    own_rgb: Tensor,
-    K: Tensor,
-    cam_from_world: Tensor,
-    rgb: Tensor,
-    depth_m: Tensor,
-    confidence: Tensor,
-    flags: Tensor,
-    tolerance: float,
-    sigma_px: float,
-    same_colour: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return torch.empty_like(radius_m), torch.empty_like(radius_m), torch.empty_like(own_rgb), torch.empty_like(mean_m)
+    finest_m: Float32[Tensor, " n"]
+    """Smallest ``pitch_m`` of the pixels that support it; infinite if there are none."""
 
 
 @checked
@@ -85,40 +31,55 @@ def evidence(
     mean_m: Float32[Tensor, "n 3"],
     radius_m: Float32[Tensor, " n"],
     own_rgb: Float32[Tensor, "n 3"],
-    K: Float32[Tensor, "v 3 3"],
-    cam_from_world: Float32[Tensor, "v 4 4"],
-    rgb: UInt8[Tensor, "v h w 3"],
-    depth_m: Float32[Tensor, "v h w"],
-    confidence: Float32[Tensor, "v h w"],
-    flags: UInt8[Tensor, "v h w"],
+    planes: Planes,
+    rgb: UInt8[Tensor, "m h w 3"],
     tolerance: float,
     sigma_px: float,
     same_colour: float,
 ) -> Evidence:
     """Ask every frame about every point.
 
-    A frame supports a point whose depth agrees with its own within ``tolerance * (2 - confidence)``,
-    relative; it contradicts a point that stands clearly in front of what it sees, unless a jump in depth is
-    close by; it says nothing of a point behind what it sees. The colour is a mean over the supporting frames,
-    in which frames that see the point finely count most, and colours far from the weighted median hardly.
+    Who supports and who contradicts is decided as in ``fourd.native.fusion.consistency``. The colour is a mean
+    over the supporting frames, in which frames that see the point finely count most, and colours far from the
+    weighted median hardly.
 
     Args:
-        mean_m: Points of the world.
+        mean_m: Points of the world. It is fastest if neighbours in the list are neighbours in space.
         radius_m: How large a patch each stands for: the standard deviation of its disc.
         own_rgb: Colours, 0 to 1, of points that no frame supports.
-        K: Intrinsics of the frames, in pixels.
-        cam_from_world: Poses of the frames.
+        planes: The frames.
         rgb: Their pictures.
-        depth_m: Their depth, positive and finite.
-        confidence: Of the depth, 0 to 1.
-        flags: ``STILL`` and ``FLAT``, or-ed.
         tolerance: Relative difference in depth below which two sure frames see one surface.
         sigma_px: Standard deviation of a disc in pixels of the frame that made it.
         same_colour: Distance in colour at which a sample's weight has fallen to 0.6.
     """
     return Evidence(
         *torch.ops.fourd.evidence(
-            mean_m, radius_m, own_rgb, K, cam_from_world, rgb, depth_m, confidence, flags, tolerance, sigma_px,
-            same_colour,
+            mean_m, radius_m, own_rgb, planes.K, planes.cam_from_world, rgb, planes.inverse, planes.sure,
+            planes.pitch_m, tolerance, sigma_px, same_colour,
         )
     )  # fmt: skip
+
+
+def _evidence(*arguments: object) -> tuple[Tensor, ...]:
+    tensors = [x.contiguous().numpy() for x in arguments if isinstance(x, Tensor)]
+    out = _empty(*arguments)
+    loader.cpu().evidence(*tensors, *arguments[len(tensors) :], *(x.numpy() for x in out), torch.get_num_threads())
+    return out
+
+
+def _empty(*arguments: object) -> tuple[Tensor, ...]:
+    mean_m = arguments[0]
+    assert isinstance(mean_m, Tensor)  # The schema says so.
+    n = mean_m.shape[0]
+    return mean_m.new_empty(n), mean_m.new_empty(n), mean_m.new_empty(n, 3), mean_m.new_empty(n)
+
+
+define(
+    "evidence",
+    "(Tensor mean_m, Tensor radius_m, Tensor own_rgb, Tensor K, Tensor cam_from_world, Tensor rgb, Tensor inverse,"
+    " Tensor sure, Tensor pitch_m, float tolerance, float sigma_px, float same_colour)"
+    " -> (Tensor, Tensor, Tensor, Tensor)",
+    _evidence,
+    _empty,
+)

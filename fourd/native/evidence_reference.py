@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fourd.native.evidence import FLAT, STILL, Evidence
+from fourd.native.evidence import Evidence
+from fourd.native.fusion import Planes
 
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 
@@ -14,48 +15,44 @@ def evidence(
     mean_m: Tensor,
     radius_m: Tensor,
     own_rgb: Tensor,
-    K: Tensor,
-    cam_from_world: Tensor,
+    planes: Planes,
     rgb: Tensor,
-    depth_m: Tensor,
-    confidence: Tensor,
-    flags: Tensor,
     tolerance: float,
     sigma_px: float,
     same_colour: float,
 ) -> Evidence:
     """The arguments and the result of ``fourd.native.evidence.evidence``."""
-    n, (v, h, w) = len(mean_m), depth_m.shape
-    support, contradiction, shift = torch.zeros(n), torch.zeros(n), torch.zeros(n, 3)
+    n, (v, h, w) = len(mean_m), planes.inverse.shape
+    support, contradiction, finest = torch.zeros(n), torch.zeros(n), torch.full((n,), torch.inf)
     colours, weights = torch.zeros(n, v, 3), torch.zeros(n, v)
     for i in range(v):
-        p = mean_m @ cam_from_world[i, :3, :3].T + cam_from_world[i, :3, 3]
+        K, pose = planes.K[i], planes.cam_from_world[i]
+        p = mean_m @ pose[:3, :3].T + pose[:3, 3]
         z = p[:, 2]
-        x = (K[i, 0, 0] * p[:, 0] + K[i, 0, 1] * p[:, 1]) / z + K[i, 0, 2]
-        y = K[i, 1, 1] * p[:, 1] / z + K[i, 1, 2]
+        x = (K[0, 0] * p[:, 0] + K[0, 1] * p[:, 1]) / z + K[0, 2]
+        y = K[1, 1] * p[:, 1] / z + K[1, 2]
         inside = (z > 1e-6) & (x >= 0.5) & (y >= 0.5) & (x < w - 0.5) & (y < h - 0.5)
-        col, row = torch.where(inside, x, 0.0).long(), torch.where(inside, y, 0.0).long()
-        sure, flag = confidence[i, row, col], flags[i, row, col]
-        seen = inside & ((flag & STILL) > 0)
-        allowed = tolerance * (2 - sure)
+        x, y = torch.where(inside, x, 0.5), torch.where(inside, y, 0.5)
+        col, row = x.long(), y.long()
+        sure = inside * planes.sure[i, row, col] / 255.0
         grid = torch.stack([x / w, y / h], -1)[None, None] * 2 - 1
-        depth = torch.where(
-            (flag & FLAT) > 0, 1 / _bilinear(1 / depth_m[i, ..., None], grid)[:, 0], depth_m[i, row, col]
-        )
-        away = z / depth - 1
-        agrees = seen & (away.abs() < allowed)
+        flat = planes.inverse[i, row, col] > 0
+        between = _bilinear(planes.inverse[i, ..., None].abs(), grid)[:, 0]
+        away = z * torch.where(flat, between, planes.inverse[i, row, col].abs()) - 1
+        allowed = tolerance * (2 - sure)
+        agrees = (sure > 0) & (away.abs() < allowed)
         support += sure * agrees
-        contradiction += sure * (seen & ~agrees & (away < -1.5 * allowed) & ((flag & FLAT) > 0))
-        centre = -cam_from_world[i, :3, :3].T @ cam_from_world[i, :3, 3]
-        shift += torch.where(agrees, sure * (depth / z - 1), 0.0)[:, None] * (mean_m - centre)
+        contradiction += sure * (~agrees & (away < -1.5 * allowed) & flat)
+        c, r = (x - 0.5).long(), (y - 0.5).long()
+        pitch = torch.stack([planes.pitch_m[i, r + b, c + a] for a in (0, 1) for b in (0, 1)]).amax(0)
+        finest = torch.where(agrees & flat, torch.minimum(finest, pitch), finest)
         colours[:, i] = _bilinear(rgb[i].float() / 255, grid)
-        sharp = (radius_m * K[i, 0, 0] / z / sigma_px).clamp(max=1.5)
+        sharp = (radius_m * K[0, 0] / z / sigma_px).clamp(max=1.5)
         weights[:, i] = torch.where(agrees, sharp**4 * sure + 1e-6, 0.0)
     out = own_rgb.clone()
     for k in torch.nonzero(weights.sum(1) > 0)[:, 0].tolist():
         out[k] = _robust_mean(colours[k, weights[k] > 0], weights[k, weights[k] > 0], same_colour)
-    shift = torch.where(support[:, None] > 0, shift / support[:, None], 0.0)
-    return Evidence(support, contradiction, out, shift)
+    return Evidence(support, contradiction, out, finest)
 
 
 def _bilinear(image: Tensor, grid: Tensor) -> Tensor:

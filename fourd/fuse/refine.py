@@ -1,0 +1,158 @@
+"""Fit splats to the clip by gradient: what fusion placed well becomes what was filmed.
+
+Each step draws one frame, compares it with the picture, and moves the splats that it shows a little. Some
+frames are held out; they tell when more learning would only learn the others by heart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from fourd import native
+from fourd.events import Progress, Steps
+from fourd.fuse.parameters import Parameters
+from fourd.native import Picture
+from fourd.types import Cameras, Clip, DepthMaps, Splats
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """How long, and what counts."""
+
+    rounds: int = 4
+    """How often each frame is learnt from, at most."""
+    steps: int = 300
+    """How many pictures are learnt from, at most, however long the clip."""
+    ssim: float = 0.2
+    """Share of the structural dissimilarity in the loss; the rest is the absolute difference."""
+    depth: float = 0.05
+    """Weight of the relative difference to depth maps."""
+    cover: float = 0.02
+    """Weight of what is left uncovered."""
+    keep: float = 0.002
+    """Weight of the squared change of places and sizes, in the units of ``parameters.RATES``."""
+    held_out: int = 8
+    """One frame of so many is held out, if there are at least two."""
+    seed: int = 0
+
+
+_SLOWEST = 0.1
+"""Pace of the last step, as a share of the first."""
+_EXAMS = 4
+"""How often the held-out frames are asked."""
+_FAR = 0.2
+"""Relative differences in depth beyond this are outliers of the maps, and pull no more."""
+
+
+def refine(
+    splats: Splats, clip: Clip, maps: DepthMaps, cameras: Cameras, config: RefineConfig = RefineConfig()
+) -> Steps[Splats]:
+    """Fit splats to a clip.
+
+    Args:
+        splats: As fused, on the device on which to work.
+        clip: The pictures.
+        maps: Depth for each, of any size.
+        cameras: One for each picture, at its size.
+        config: How long, and what counts.
+
+    Returns:
+        The fitted splats without those that no frame shows; fewer, never more.
+    """
+    lesson = _Lesson(clip, maps, cameras.to(splats.mean_m.device), config)
+    taught, held = _parted(len(clip), config.held_out)
+    steps = min(config.steps, config.rounds * len(taught))
+    if steps == 0 or len(splats) == 0:
+        return splats
+    learnt = Parameters(splats)
+    generator = torch.Generator().manual_seed(config.seed)
+    order: list[int] = []
+    best = (lesson.exam(learnt, held), learnt.snapshot())
+    total = steps + len(held)
+    for step in range(steps):
+        if not order:
+            order = [taught[k] for k in torch.randperm(len(taught), generator=generator).tolist()]
+        lesson.learn(learnt, order.pop(), _SLOWEST ** (step / steps))
+        if held and (step + 1) * _EXAMS // steps > step * _EXAMS // steps:
+            mark = lesson.exam(learnt, held)
+            if mark >= best[0]:
+                learnt.restore(best[1])
+                break
+            best = (mark, learnt.snapshot())
+        yield Progress("refine", step + 1, total)
+    for done, i in enumerate(held):  # Splats that live only then have learnt nothing yet.
+        lesson.learn(learnt, i, _SLOWEST)
+        yield Progress("refine", steps + done + 1, total)
+    return learnt.splats()[~learnt.never_shown()]
+
+
+def _parted(frames: int, one_of: int) -> tuple[list[int], list[int]]:
+    """Frames to learn from, and frames to hold out."""
+    held = [i for i in range(frames) if i % one_of == one_of // 2] if frames >= 2 * one_of else []
+    return [i for i in range(frames) if i not in held], held
+
+
+class _Lesson:
+    """The clip as something to learn from."""
+
+    def __init__(self, clip: Clip, maps: DepthMaps, cameras: Cameras, config: RefineConfig) -> None:
+        self.clip, self.maps, self.cameras, self.config = clip, maps, cameras, config
+
+    def learn(self, learnt: Parameters, i: int, pace: float) -> None:
+        """One step towards frame ``i``."""
+        rows = learnt.alive(float(self.clip.time_s[i]))
+        leaves = learnt.leaves(rows)
+        loss = self._loss(self._draw(learnt.splats(rows, leaves), i), i)
+        changed = (leaves["place"] ** 2).sum() + (leaves["size"] ** 2).sum()
+        (loss + self.config.keep * changed / max(1, len(rows))).backward()
+        learnt.learn(rows, leaves, pace)
+
+    @torch.no_grad()
+    def exam(self, learnt: Parameters, frames: list[int]) -> float:
+        """Mean loss over some frames."""
+        losses = [self._loss(self._draw(learnt.splats(learnt.alive(float(self.clip.time_s[i]))), i), i) for i in frames]
+        return float(sum(losses)) / max(1, len(losses))
+
+    def _draw(self, splats: Splats, i: int) -> Picture:
+        cameras, time_s = self.cameras, float(self.clip.time_s[i])
+        return native.draw(splats, cameras.K[i], cameras.world_from_cam[i], cameras.hw, time_s)
+
+    def _loss(self, drawn: Picture, i: int) -> Tensor:
+        device, config = drawn.rgb.device, self.config
+        rgb = self.clip.frames[i].to(device).float() / 255
+        loss = (1 - config.ssim) * (drawn.rgb - rgb).abs().mean()
+        loss = loss + config.ssim * 0.5 * (1 - ssim(drawn.rgb, rgb)).mean()
+        depth_m, sure = self._depth(i, device)
+        off = (drawn.depth_m / depth_m - 1).abs().clamp(max=_FAR)
+        return loss + config.depth * (off * sure).mean() + config.cover * (1 - drawn.alpha).mean()
+
+    def _depth(self, i: int, device: torch.device) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
+        """The depth map at the size of the picture, 1 where it is not known, and how sure it is."""
+        maps = torch.stack([self.maps.depth_m[i], self.maps.confidence[i]]).to(device)
+        depth_m, sure = F.interpolate(maps[None], self.cameras.hw, mode="nearest-exact")[0]
+        known = (sure > 0) & torch.isfinite(depth_m)
+        return torch.where(known, depth_m, 1.0), sure * known
+
+
+def ssim(a: Float[Tensor, "h w 3"], b: Float[Tensor, "h w 3"]) -> Float[Tensor, "h w"]:
+    """Structural similarity (Wang and others, 2004), the mean of the channels.
+
+    Over windows of 7 x 7 pixels that all count alike: as a loss as good as the Gaussian window, and several
+    times as fast.
+    """
+    x, y = a.permute(2, 0, 1), b.permute(2, 0, 1)
+    mx, my, xx, yy, xy = _windows(torch.stack([x, y, x * x, y * y, x * y]))
+    covariance, variances = xy - mx * my, xx - mx * mx + yy - my * my
+    s = (2 * mx * my + 1e-4) * (2 * covariance + 9e-4) / ((mx * mx + my * my + 1e-4) * (variances + 9e-4))
+    return s.mean(0)
+
+
+def _windows(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Means over windows; at the border over what of them is inside."""
+    rows = F.avg_pool2d(images, (7, 1), 1, (3, 0), count_include_pad=False)
+    return F.avg_pool2d(rows, (1, 7), 1, (0, 3), count_include_pad=False)

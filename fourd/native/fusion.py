@@ -1,0 +1,312 @@
+"""Look from frame to frame: the operators ``fourd::planes``, ``consistency``, ``redundant`` and ``discs``.
+
+Each pixel asks other frames what they see where its point lies. Nothing is scattered and nothing is locked,
+so the result is the same on any number of threads. cuda_ext/include/fusion.h has the mathematics of one
+pixel, ``fusion_reference.py`` says the same in plain torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, UInt8
+from torch import Tensor
+
+from fourd.checked import checked
+from fourd.errors import InputError
+from fourd.native import loader
+from fourd.native.operators import define
+
+
+class Planes(NamedTuple):
+    """What fusion keeps of frames for those who look into them."""
+
+    inverse: Float32[Tensor, "m h w"]
+    """Inverse depth; negative where the depth jumps within two pixels, so that half a pixel of error counts."""
+    sure: UInt8[Tensor, "m h w"]
+    """Confidence, 1 to 255; 0 where something moves or nothing is known: nobody looks there."""
+    pitch_m: Float32[Tensor, "m h w"]
+    """Square root of the area of surface in each pixel; twice that beside an edge, where pixels are mixed."""
+    edge: UInt8[Tensor, "m h w"]
+    """1 at or beside a pixel beside which the depth jumps."""
+    K: Float32[Tensor, "m 3 3"]
+    """Intrinsics in pixels."""
+    world_from_cam: Float32[Tensor, "m 4 4"]
+
+    @staticmethod
+    def empty(K: Float32[Tensor, "m 3 3"], world_from_cam: Float32[Tensor, "m 4 4"], hw: tuple[int, int]) -> Planes:
+        """Room for as many frames as there are cameras; ``fill`` fills it."""
+        shape = (len(K), *hw)
+        # numpy asks for huge pages, which saves more time than it takes to fill them.
+        inverse, pitch_m = (torch.from_numpy(np.empty(shape, np.float32)) for _ in range(2))
+        sure, edge = (torch.from_numpy(np.empty(shape, np.uint8)) for _ in range(2))
+        return Planes(inverse, sure, pitch_m, edge, K.contiguous(), world_from_cam.contiguous())
+
+    def fill(
+        self,
+        k: int,
+        depth_m: Float32[Tensor, "h w"],
+        confidence: Float32[Tensor, "h w"],
+        still: Bool[Tensor, "h w"] | UInt8[Tensor, "h w"],
+    ) -> None:
+        """Keep frame ``k``.
+
+        Args:
+            k: Which.
+            depth_m: Positive where ``confidence`` is above 0; infinity is the sky.
+            confidence: 0 to 1.
+            still: Where nothing moves.
+        """
+        torch.ops.fourd.planes(
+            depth_m, confidence, _bytes(still), self.K[k], self.inverse[k], self.sure[k], self.pitch_m[k], self.edge[k]
+        )
+
+    @property
+    def cam_from_world(self) -> Float32[Tensor, "m 4 4"]:
+        """The inverse poses."""
+        inverse = self.world_from_cam.clone()
+        Rt = self.world_from_cam[:, :3, :3].mT
+        inverse[:, :3, :3] = Rt
+        inverse[:, :3, 3] = -(Rt @ self.world_from_cam[:, :3, 3:])[..., 0]
+        return inverse
+
+
+class Said(NamedTuple):
+    """What other frames say of each pixel of one. Sums are weighted by their confidence."""
+
+    fused: Float32[Tensor, "h w"]
+    """``Planes.inverse``, moved to the mean of those that agree."""
+    support: Float32[Tensor, "h w"]
+    """Frames that see a surface just there."""
+    contradiction: Float32[Tensor, "h w"]
+    """Frames that see through it, to something behind."""
+
+
+class Discs(NamedTuple):
+    """Pixels as discs in the world, row by row."""
+
+    mean_m: Float32[Tensor, "n 3"]
+    quat_wxyz: Float32[Tensor, "n 4"]
+    scale_m: Float32[Tensor, "n 3"]
+    rgb: Float32[Tensor, "n 3"]
+    soft_rgb: Float32[Tensor, "n 3"]
+    """Mean colour of the pixels at and beside each."""
+    behind_m: Float32[Tensor, "n 3"]
+    """A way along the ray of the pixel, ``behind`` times the longer axis of its disc."""
+    backs: UInt8[Tensor, " n"]
+    """1 for every second pixel of every second row, unless it is at an edge."""
+
+
+@checked
+def consistency(planes: Planes, frame: int, others: Sequence[int], tolerance: float) -> Said:
+    """Ask other frames about every pixel of one.
+
+    A frame supports a point whose depth agrees with its own within ``tolerance * (2 - confidence)``, relative; it
+    contradicts a point that stands clearly in front of what it sees, unless a jump in depth is close by; it says
+    nothing of a point behind what it sees.
+
+    Args:
+        planes: All frames.
+        frame: Whose pixels are asked about.
+        others: Who is asked.
+        tolerance: Relative difference in depth below which two sure frames see one surface.
+
+    Raises:
+        InputError: If a frame is not there.
+    """
+    _known(planes, "frame", [frame])
+    _known(planes, "others", others)
+    return Said(
+        *torch.ops.fourd.consistency(
+            planes.inverse, planes.sure, planes.K, planes.world_from_cam, frame, list(others), tolerance
+        )
+    )
+
+
+@checked
+def redundant(
+    planes: Planes,
+    rgb: UInt8[Tensor, "m h w 3"],
+    frame: int,
+    earlier: Sequence[int],
+    tolerance: float,
+    coarse: float,
+    alike: float,
+) -> UInt8[Tensor, "h w"]:
+    """Find the pixels of a frame that others show already: 1 in the result.
+
+    The others are asked in order, and nobody more once one of them sees the point at its own depth. A pixel
+    that is unsure, or that looks the same, gives way to a surface up to three times as far off which is no less
+    sure. What stands behind an outline by less than a pixel counts as shown. Whoever shows it may be ``coarse``
+    times as coarse at most, and ``planes.pitch_m`` of the pixel becomes that of its disc: so in a chain of frames
+    that come ever closer, each is measured against the disc that is really there.
+
+    Args:
+        planes: All frames; ``pitch_m`` of ``frame`` is changed.
+        rgb: Their pictures.
+        frame: Whose pixels are asked about.
+        earlier: Who is asked, the nearest first.
+        tolerance: As for ``consistency``; here the less sure of both widens it.
+        coarse: How much coarser than the pixel a disc may be that shows it.
+        alike: Difference of colour, 0 to 1, below which a pixel looks the same.
+
+    Raises:
+        InputError: If a frame is not there, or is to look into itself.
+    """
+    _known(planes, "frame", [frame])
+    _known(planes, "earlier", earlier)
+    if frame in earlier:
+        raise InputError(f"redundant: earlier has frame {frame} itself, in which all of its pixels are shown.")
+    return torch.ops.fourd.redundant(
+        planes.inverse, planes.sure, rgb, planes.K, planes.world_from_cam, frame, list(earlier), tolerance, coarse,
+        alike, planes.pitch_m,
+    )  # fmt: skip
+
+
+@checked
+def discs(
+    depth_m: Float32[Tensor, "h w"],
+    place_m: Float32[Tensor, "h w"],
+    wanted: Bool[Tensor, "h w"],
+    edge: UInt8[Tensor, "h w"],
+    rgb: UInt8[Tensor, "h w 3"],
+    K: Float32[Tensor, "3 3"],
+    world_from_cam: Float32[Tensor, "4 4"],
+    sigma_px: float,
+    bare: float,
+    behind: float,
+) -> Discs:
+    """Turn pixels into Gaussians whose covariance is exactly the patch of surface that each covers.
+
+    Args:
+        depth_m: Whose slopes they follow; positive and finite.
+        place_m: The depth at which they stand.
+        wanted: Which pixels.
+        edge: ``Planes.edge`` of the frame.
+        rgb: The picture.
+        K: Intrinsics in pixels.
+        world_from_cam: The pose.
+        sigma_px: Standard deviation in pixels.
+        bare: How much wider they are at an edge.
+        behind: Length of ``Discs.behind_m``, in longer axes.
+    """
+    return Discs(
+        *torch.ops.fourd.discs(
+            depth_m, place_m, wanted, edge, rgb, K, world_from_cam, sigma_px, bare, behind, int(wanted.count_nonzero())
+        )
+    )
+
+
+def _known(planes: Planes, name: str, frames: Sequence[int]) -> None:
+    for k in frames:
+        if not 0 <= k < len(planes.K):
+            raise InputError(f"{name} has frame {k}; there are {len(planes.K)} frames, numbered from 0.")
+
+
+def _bytes(mask: Tensor) -> Tensor:
+    return mask.contiguous().view(torch.uint8)
+
+
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    return [x.contiguous().numpy() for x in tensors]
+
+
+def _planes(
+    depth_m: Tensor,
+    confidence: Tensor,
+    still: Tensor,
+    K: Tensor,
+    inverse: Tensor,
+    sure: Tensor,
+    pitch_m: Tensor,
+    edge: Tensor,
+) -> None:
+    out = [x.numpy() for x in (inverse, sure, pitch_m, edge)]
+    loader.cpu().planes(*_arrays(depth_m, confidence, still, K), *out, torch.get_num_threads())
+
+
+def _consistency(
+    inverse: Tensor, sure: Tensor, K: Tensor, pose: Tensor, frame: int, others: Sequence[int], tolerance: float
+) -> tuple[Tensor, ...]:
+    out = tuple(torch.empty(inverse.shape[1:]) for _ in range(3))
+    loader.cpu().consistency(
+        *_arrays(inverse, sure, K, pose), frame, list(others), tolerance, *_arrays(*out), torch.get_num_threads()
+    )
+    return out
+
+
+def _redundant(
+    inverse: Tensor,
+    sure: Tensor,
+    rgb: Tensor,
+    K: Tensor,
+    pose: Tensor,
+    frame: int,
+    earlier: Sequence[int],
+    tolerance: float,
+    coarse: float,
+    alike: float,
+    pitch_m: Tensor,
+) -> Tensor:
+    explained = torch.empty(inverse.shape[1:], dtype=torch.uint8)
+    arrays, out = _arrays(inverse, sure, rgb, K, pose), [pitch_m.numpy(), explained.numpy()]
+    loader.cpu().redundant(*arrays, frame, list(earlier), tolerance, coarse, alike, *out, torch.get_num_threads())
+    return explained
+
+
+def _discs(
+    depth_m: Tensor,
+    place_m: Tensor,
+    wanted: Tensor,
+    edge: Tensor,
+    rgb: Tensor,
+    K: Tensor,
+    pose: Tensor,
+    sigma_px: float,
+    bare: float,
+    behind: float,
+    n: int,
+) -> tuple[Tensor, ...]:
+    out = _no_discs(n)
+    arrays = _arrays(depth_m, place_m, _bytes(wanted), edge, rgb, K, pose)
+    loader.cpu().discs(*arrays, sigma_px, bare, behind, *_arrays(*out), torch.get_num_threads())
+    return out
+
+
+def _no_discs(n: int) -> tuple[Tensor, ...]:
+    floats = (torch.empty(n, k) for k in (3, 4, 3, 3, 3, 3))
+    return (*floats, torch.empty(n, dtype=torch.uint8))
+
+
+define(
+    "planes",
+    "(Tensor depth_m, Tensor confidence, Tensor still, Tensor K, Tensor(a!) inverse, Tensor(b!) sure,"
+    " Tensor(c!) pitch_m, Tensor(d!) edge) -> ()",
+    _planes,
+    lambda *_: None,
+)
+define(
+    "consistency",
+    "(Tensor inverse, Tensor sure, Tensor K, Tensor world_from_cam, int frame, int[] others, float tolerance)"
+    " -> (Tensor, Tensor, Tensor)",
+    _consistency,
+    lambda inverse, *_: tuple(inverse.new_empty(inverse.shape[1:]) for _ in range(3)),
+)
+define(
+    "redundant",
+    "(Tensor inverse, Tensor sure, Tensor rgb, Tensor K, Tensor world_from_cam, int frame, int[] earlier,"
+    " float tolerance, float coarse, float alike, Tensor(a!) pitch_m) -> Tensor",
+    _redundant,
+    lambda inverse, sure, *_: sure.new_empty(sure.shape[1:]),
+)
+define(
+    "discs",
+    "(Tensor depth_m, Tensor place_m, Tensor wanted, Tensor edge, Tensor rgb, Tensor K, Tensor world_from_cam,"
+    " float sigma_px, float bare, float behind, SymInt n)"
+    " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _discs,
+    lambda *arguments: _no_discs(arguments[-1]),
+)

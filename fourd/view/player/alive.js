@@ -3,6 +3,7 @@
 const MAX_WINDOWS = 4096;
 /** A splat that spans more windows than this is asked at every moment instead. */
 const MANY = 8;
+const ALWAYS = -1;
 
 export class Alive {
   /**
@@ -12,7 +13,8 @@ export class Alive {
    */
   constructor(life, span, slack = 0) {
     const n = span.length;
-    const finite = span.filter((s) => s >= 0 && s !== Infinity).sort();
+    const every = Math.max(1, Math.floor(n / 4096));
+    const some = span.filter((s, i) => i % every === 0 && s >= 0 && s !== Infinity).sort();
     let low = Infinity;
     let high = -Infinity;
     for (let i = 0; i < n; i++) {
@@ -20,20 +22,26 @@ export class Alive {
       low = Math.min(low, life[4 * i + 3] - span[i] - slack);
       high = Math.max(high, life[4 * i + 3] + span[i] + slack);
     }
-    const typical = finite.length ? finite[finite.length >> 1] : 0;
-    this.low = finite.length ? low : 0;
-    this.width = Math.max(typical, (high - low) / MAX_WINDOWS, 1e-6) || 1;
-    this.slack = slack;
-    const windows = finite.length ? Math.floor((high - low) / this.width) + 1 : 0;
-    const first = (i) => Math.max(0, Math.floor((life[4 * i + 3] - span[i] - this.slack - low) / this.width));
-    const last = (i) => Math.min(windows - 1, Math.floor((life[4 * i + 3] + span[i] + this.slack - low) / this.width));
+    const mortal = high >= low;
+    const typical = some.length ? some[some.length >> 1] : 0;
+    this.low = mortal ? low : 0;
+    this.width = mortal ? Math.max(typical, (high - low) / MAX_WINDOWS, 1e-6) : 1;
+    const windows = mortal ? Math.floor((high - low) / this.width) + 1 : 0;
+    const first = new Int32Array(n);
+    const last = new Int32Array(n).fill(-1);
     this.starts = new Uint32Array(windows + 1);
     let always = 0;
     for (let i = 0; i < n; i++) {
       if (!(span[i] >= 0)) continue;
-      const [a, b] = [first(i), last(i)];
-      if (span[i] === Infinity || b - a >= MANY) always++;
-      else for (let w = a; w <= b; w++) this.starts[w + 1]++;
+      const [time, reach] = [life[4 * i + 3] - low, span[i] + slack];
+      first[i] = Math.max(0, Math.floor((time - reach) / this.width));
+      last[i] = Math.min(windows - 1, Math.floor((time + reach) / this.width));
+      if (span[i] === Infinity || last[i] - first[i] >= MANY) {
+        first[i] = ALWAYS;
+        always++;
+      } else {
+        for (let w = first[i]; w <= last[i]; w++) this.starts[w + 1]++;
+      }
     }
     for (let w = 0; w < windows; w++) this.starts[w + 1] += this.starts[w];
     this.members = new Uint32Array(this.starts[windows]);
@@ -41,10 +49,8 @@ export class Alive {
     const next = this.starts.slice();
     always = 0;
     for (let i = 0; i < n; i++) {
-      if (!(span[i] >= 0)) continue;
-      const [a, b] = [first(i), last(i)];
-      if (span[i] === Infinity || b - a >= MANY) this.always[always++] = i;
-      else for (let w = a; w <= b; w++) this.members[next[w]++] = i;
+      if (first[i] === ALWAYS) this.always[always++] = i;
+      else for (let w = first[i]; w <= last[i]; w++) this.members[next[w]++] = i;
     }
   }
 

@@ -32,14 +32,14 @@ class Reading:
 class Reader:
     """The network with its weights."""
 
-    def __init__(self, path: Path = weights.SHIPPED) -> None:
-        """Load the weights.
+    def __init__(self, path: Path | None = None) -> None:
+        """Load the weights; those that come with the package by default.
 
         Raises:
             MissingError: If they are not there.
             FormatError: If they are broken.
         """
-        self._network, self._area = weights.load(path)
+        self._network, self._area = weights.load(path or weights.SHIPPED)
 
     def hw(self, hw: tuple[int, int]) -> tuple[int, int]:
         """The working size for pictures of size ``hw``: of their shape, in steps of 8 pixels."""

@@ -58,7 +58,9 @@ class StillWorld:
         if self._last is not None and self._turn(self._last[0], i) < _SAME:
             return self._last[1]
         rho, mass = self._blended(i)
-        if (mass <= 0).any():
+        if not (mass > 0).any():
+            rho = np.full_like(rho, float(np.median(next(iter(self._rho.values())))))
+        elif (mass <= 0).any():
             rho = _nearest(rho, mass > 0)
         self._last = (i, rho.astype(np.float32), mass)
         return self._last[1]
@@ -101,8 +103,6 @@ class StillWorld:
 
 def _nearest(rho: Float32[Array, "h w"], known: Bool[Array, "h w"]) -> Float32[Array, "h w"]:
     """Where no guess looked, what the nearest pixel has."""
-    if not known.any():
-        return np.ones_like(rho)
     unknown = (~known).astype(np.uint8)
     _, found = cv2.distanceTransformWithLabels(unknown, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
     label = np.asarray(found, np.int64)

@@ -43,7 +43,7 @@ def save(network: Network, path: Path, told: dict[str, Any]) -> None:
 
 
 @lru_cache(maxsize=2)
-def load(path: Path = SHIPPED) -> tuple[Network, int]:
+def load(path: Path) -> tuple[Network, int]:
     """Read weights: the network in single precision, ready to be used, and how many pixels it is made for.
 
     Raises:

@@ -119,7 +119,7 @@ class Fit:
     @torch.no_grad()
     def _before(self, batch: Batch) -> Tensor:
         """What the network said of the frame before: a third of the pictures, grainier and a little displaced."""
-        n = len(batch.rgb) // 3
+        n = max(1, len(batch.rgb) // 3)
         noise = 0.03 * self.chances.normal(*batch.rgb[:n].shape)
         shift = self.chances.below(5) - 2, self.chances.below(5) - 2
         earlier = torch.roll(batch.rgb[:n], shift, (2, 3)) + noise

@@ -20,10 +20,10 @@ _VIEWS = 6
 """Pictures of one place: building it takes as long as four pictures do."""
 
 
-def shard(seed: int, number: int, hw: tuple[int, int], pictures: int) -> Shard:
-    """Render shard ``number``."""
+def shard(seed: int, number: int, hw: tuple[int, int], pictures: int, textures: int = 80) -> Shard:
+    """Render shard ``number``; its places share that many patterned textures, and as many plain ones."""
     rng = np.random.default_rng([seed, number])
-    bank = Bank(rng, 80)
+    bank = Bank(rng, textures)
     images, depths, alive, focal = [], [], [], []
     while len(images) < pictures:
         place = wild(rng, bank, hw, min(_VIEWS, pictures - len(images)))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float16, Float32, UInt8
@@ -49,9 +50,9 @@ def read(path: Path) -> Shard:
         FormatError: If the file is not one.
     """
     try:
-        with np.load(path) as data:
+        with open(path, "rb") as stream, np.load(stream) as data:
             return Shard(data["image"], data["depth"], data["alive"], data["focal"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise FormatError(
             f"{path} is no shard of training pictures ({error}). Delete it; it will be made again."
         ) from None

@@ -82,4 +82,5 @@ define(
     " -> (Tensor, Tensor, Tensor, Tensor)",
     _evidence,
     _empty,
+    "fusion_cuda",
 )

@@ -287,6 +287,7 @@ define(
     " Tensor(c!) pitch_m, Tensor(d!) edge) -> ()",
     _planes,
     lambda *_: None,
+    "fusion_cuda",
 )
 define(
     "consistency",
@@ -294,6 +295,7 @@ define(
     " -> (Tensor, Tensor, Tensor)",
     _consistency,
     lambda inverse, *_: tuple(inverse.new_empty(inverse.shape[1:]) for _ in range(3)),
+    "fusion_cuda",
 )
 define(
     "redundant",
@@ -301,6 +303,7 @@ define(
     " float tolerance, float coarse, float alike, Tensor(a!) pitch_m) -> Tensor",
     _redundant,
     lambda inverse, sure, *_: sure.new_empty(sure.shape[1:]),
+    "fusion_cuda",
 )
 define(
     "discs",
@@ -309,4 +312,5 @@ define(
     " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
     _discs,
     lambda *arguments: _no_discs(arguments[-1]),
+    "fusion_cuda",
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -10,8 +12,12 @@ import torch
 _LIBRARY = torch.library.Library("fourd", "FRAGMENT")
 
 
-def define(name: str, schema: str, kernel: Callable[..., Any], fake: Callable[..., Any]) -> None:
-    """Register ``fourd::name`` for CPU tensors.
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"fourd.native.{name}")
+
+
+def define(name: str, schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], cuda: str = "") -> None:
+    """Register ``fourd::name`` for CPU tensors, and for CUDA's.
 
     ``torch.library.custom_op`` would do the same, and import torch's compiler at the first call: a second of
     processor time, for people who compile nothing.
@@ -21,7 +27,11 @@ def define(name: str, schema: str, kernel: Callable[..., Any], fake: Callable[..
         schema: Arguments and results, as torch writes them; what is written to is marked ``Tensor(a!)``.
         kernel: Computes it.
         fake: Gives empty results of the right shapes.
+        cuda: The module of ``fourd.native`` whose function of the operator's name computes it on CUDA. It is imported
+            when it is first wanted.
     """
     _LIBRARY.define(name + schema, tags=(torch.Tag.pt2_compliant_tag,))
     _LIBRARY.impl(name, kernel, "CPU")
+    if cuda:
+        _LIBRARY.impl(name, lambda *arguments: getattr(_module(cuda), name)(*arguments), "CUDA")
     torch.library.register_fake(f"fourd::{name}", fake, lib=_LIBRARY)

@@ -8,19 +8,32 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from fourd.errors import FourdError, MissingError
-from fourd.native import cuda_compile
+from fourd.native import cuda_compile, evidence, fusion, slice, sweep
 
 pytestmark = pytest.mark.needs("nvrtc")
 
 PROMISED = (80, 90, 100, 120)
 
 JUDGED = {
+    "fusion": {  # tests/native/test_fusion_cuda.py
+        "fusion_planes",
+        "fusion_widen",
+        "fusion_passages",
+        "fusion_consistency",
+        "fusion_redundant",
+        "fusion_discs",
+        "fusion_evidence",
+    },
     "slice": {"slice_mark", "slice_take"},  # tests/native/test_slice.py
     "sweep": {"sweep_match", "sweep_mean", "sweep_paths", "sweep_choose", "sweep_smooth"},  # test_sweep_cuda.py
 }
 """Where each kernel is run on the CPU and compared with its twin; a new one is not forgotten."""
+
+DEFINED = evidence, fusion, slice, sweep  # Importing them defines the operators.
+OPERATORS = "slice plane_sweep semi_global smooth_along_edges planes consistency redundant discs evidence".split()
 
 SMALL = 'extern "C" __global__ void f(float* x) { x[threadIdx.x] = {}; }\n'
 
@@ -178,3 +191,8 @@ def test_without_its_library_the_way_to_it_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(cuda_compile, "_nvrtc", Bindings)
     with pytest.raises(MissingError, match=r"NVRTC, NVIDIA's compiler, .*libnvrtc\.so\.13.*\n.*fourd\[gpu\]"):
         cuda_compile.version()
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_find_their_kernels(name: str) -> None:
+    assert torch._C._dispatch_has_kernel_for_dispatch_key(f"fourd::{name}", "CUDA")

@@ -113,7 +113,8 @@ class Bank:
         """Paint ``size`` patterned textures, as many plain ones, and some for grass, leaves and bark."""
         self._patterned = [_texture(rng) for _ in range(size)]
         self._plain = [textures.plain(colour(rng), rng, float(rng.uniform(0, 0.1)), _SIZE) for _ in range(size)]
-        self._walls = [textures.plain(_muted(rng), rng, float(rng.uniform(0, 0.08)), _SIZE) for _ in range(max(2, size // 4))]
+        walls = max(2, size // 4)
+        self._walls = [textures.plain(_muted(rng), rng, float(rng.uniform(0, 0.08)), _SIZE) for _ in range(walls)]
         self._leafy = [self._green(rng) for _ in range(max(2, size // 5))]
         skins = [(float(v), float(v * rng.uniform(0.62, 0.85)), float(v * rng.uniform(0.4, 0.72)))
                  for v in rng.uniform(0.25, 1, max(2, size // 10))]  # fmt: skip

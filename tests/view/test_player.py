@@ -236,6 +236,43 @@ def test_mouse_and_wheel_go_round_and_nearer(browser: Browser, served: Served, b
         np.testing.assert_allclose(page.run("fourd.pose.p"), busy[0].cameras.centre_m[2], atol=1e-6)
 
 
+def test_fingers_turn_and_pinch(browser: Browser, served: Served, busy: tuple[Scene, Path]) -> None:
+    def touch(page: Page, kind: str, *points: tuple[int, int]) -> None:
+        fingers = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
+        page.call("Input.dispatchTouchEvent", type=kind, touchPoints=fingers)
+
+    with browser.open(served.serve(busy[1])) as page:
+        page.call("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=2)
+        page.wait(SHOWN)
+        q, distance = page.run("fourd.pose.q"), page.run("fourd.distance")
+        touch(page, "touchStart", (200, 100))
+        touch(page, "touchMove", (240, 100))
+        touch(page, "touchMove", (260, 110))
+        touch(page, "touchEnd")
+        page.wait(f"JSON.stringify(fourd.pose.q) !== '{q}' && fourd.follow === false")
+        touch(page, "touchStart", (200, 100), (260, 100))
+        touch(page, "touchMove", (180, 100), (280, 100))
+        touch(page, "touchMove", (140, 100), (320, 100))
+        touch(page, "touchEnd")
+        assert page.run("fourd.distance") == pytest.approx(distance * 60 / 180, rel=1e-3)
+
+
+def test_time_runs_as_fast_as_it_says(browser: Browser, served: Served, busy: tuple[Scene, Path]) -> None:
+    with browser.open(served.serve(busy[1])) as page:
+        page.wait(SHOWN)
+        run = (
+            "new Promise((resolve) => { const t = [performance.now(), fourd.time_s];"
+            " setTimeout(() => resolve([(performance.now() - t[0]) / 1000, fourd.time_s - t[1]]), 700); })"
+        )
+        page.run("fourd.set({speed: 0.5}); fourd.play(true)")
+        passed, shown = page.run(run)
+        # At most a quarter of a second is skipped at a time, so a machine that stalls may show less.
+        assert shown <= 0.5 * passed + 0.05 and shown > 0.1
+        page.run("fourd.set({loop: false, speed: 2})")
+        page.wait("!fourd.playing")
+        assert page.run("fourd.time_s") == 2.0
+
+
 def test_a_recorded_path_is_what_render_reads(
     browser: Browser, served: Served, busy: tuple[Scene, Path], tmp_path: Path
 ) -> None:

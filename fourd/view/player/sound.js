@@ -4,7 +4,9 @@
 const APART_S = 0.06;
 
 export class Sound {
-  constructor() {
+  /** @param {() => void} changed called when it becomes audible or falls silent by itself */
+  constructor(changed = () => {}) {
+    this.changed = changed;
     this.buffer = null;
     this.muted = false;
     this.playing = null;
@@ -18,6 +20,7 @@ export class Sound {
   async load(wav, start_s) {
     try {
       this.context = new AudioContext();
+      this.context.onstatechange = this.changed;
       this.volume = this.context.createGain();
       this.volume.connect(this.context.destination);
       this.buffer = await this.context.decodeAudioData(wav);
@@ -33,7 +36,16 @@ export class Sound {
   mute(muted) {
     this.muted = muted;
     if (this.volume) this.volume.gain.value = muted ? 0 : 1;
-    if (!muted && this.context?.state === "suspended") this.context.resume();
+  }
+
+  /** Whether it can be heard: browsers keep sound back until somebody has clicked. */
+  get audible() {
+    return Boolean(this.buffer) && !this.muted && this.context.state === "running";
+  }
+
+  /** Somebody has clicked. */
+  allow() {
+    if (this.context?.state === "suspended") this.context.resume();
   }
 
   /** Where it is, on the clock of the scene; null where nothing sounds. */

@@ -111,10 +111,14 @@ export function attach(player) {
     toast(`Speed ${next}×`);
   };
   const act = {
-    play: () => player.play(),
+    play: () => {
+      player.sound.allow();
+      player.play();
+    },
     loop: () => player.set({ loop: !player.loop }),
     sound: () => {
-      player.sound.mute(!player.sound.muted);
+      player.sound.mute(player.sound.audible);
+      player.sound.allow();
       player.changed();
     },
     home: () => player.home(),
@@ -206,7 +210,7 @@ export function attach(player) {
   const show = () => {
     label("play", player.playing ? "pause" : "play", player.playing ? "Pause" : "Play", "Space");
     label("full", document.fullscreenElement ? "window" : "full", document.fullscreenElement ? "Leave full screen" : "Full screen", "F");
-    label("sound", player.sound.muted ? "muted" : "sound", player.sound.muted ? "Sound on" : "Sound off", "M");
+    label("sound", player.sound.audible ? "sound" : "muted", player.sound.audible ? "Sound off" : "Sound on", "M");
     byId("sound").hidden = !player.sound.buffer;
     byId("speed").value = String(player.speed);
     press("loop", player.loop);

@@ -23,7 +23,7 @@ export class Viewer extends EventTarget {
     super();
     this.canvas = canvas;
     this.facts = null;
-    this.sound = new Sound();
+    this.sound = new Sound(() => this.changed());
     this.time_s = 0;
     this.playing = false;
     this.speed = 1;
@@ -117,13 +117,9 @@ export class Viewer extends EventTarget {
     this.filled = count;
     this.empty = whole && count === 0;
     if (count) {
-      const seen = await this.focus();
-      if (seen) {
-        this.distance = seen.median;
-        this.home_m = seen.median;
-        const [near, far] = [seen.near, seen.far];
-        this.renderer.depthRange = far > near * 1.001 ? [near, far] : [near / 1.5, near * 1.5];
-      }
+      const [middle, all] = await Promise.all([this.focus(), this.focus([0, 0, 1, 1])]);
+      if (middle) this.distance = this.home_m = middle.median;
+      if (all) this.renderer.depthRange = all.far > all.near * 1.001 ? [all.near, all.far] : [all.near / 1.5, all.near * 1.5];
       await this.sorted();
     }
     this.tell("shown", { whole, count });

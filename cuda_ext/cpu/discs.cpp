@@ -12,6 +12,7 @@
 #include "isa.h"
 #include "module.h"
 #include "parallel.h"
+#include "witness.h"
 
 namespace nb = nanobind;
 
@@ -86,15 +87,6 @@ FOURD_INLINE void make_body(const Input& input, int count, Block& block) {
 
 FOURD_DISPATCH(make, (const Input& input, int count, Block& block), (input, count, block))
 
-// Mean colour of the pixels at and beside one, 0 to 1.
-void soft(const Input& in, int row, int col, float* out) {
-    int sum[3] = {0, 0, 0}, count = 0;
-    for (int r = std::max(row - 1, 0); r <= std::min(row + 1, in.h - 1); ++r)
-        for (int c = std::max(col - 1, 0); c <= std::min(col + 1, in.w - 1); ++c, ++count)
-            for (int k = 0; k < 3; ++k) sum[k] += in.rgb[3 * (static_cast<int64_t>(r) * in.w + c) + k];
-    for (int k = 0; k < 3; ++k) out[k] = static_cast<float>(sum[k]) / (255.0f * static_cast<float>(count));
-}
-
 // The discs of a row go to `at` and on.
 void row_discs(const Input& in, int row, int64_t at, Isa isa, Block& b, const Output& out) {
     const int64_t start = static_cast<int64_t>(row) * in.w;
@@ -108,7 +100,7 @@ void row_discs(const Input& in, int row, int64_t at, Isa isa, Block& b, const Ou
             const bool bare = in.edge[start + x] != 0;
             const int64_t to = at + count;
             out.backs[to] = !bare && row % 2 == 0 && x % 2 == 0;
-            soft(in, row, x, out.soft_rgb + 3 * to);
+            soft_colour(in.rgb, in.h, in.w, row, x, out.soft_rgb + 3 * to);
             for (int k = 0; k < 3; ++k)
                 out.rgb[3 * to + k] = static_cast<float>(in.rgb[3 * (start + x) + k]) / 255.0f;
             b.wider[count] = bare ? in.bare : 1.0f;

@@ -14,6 +14,7 @@
 #include "module.h"
 #include "parallel.h"
 #include "sight.h"
+#include "witness.h"
 
 namespace nb = nanobind;
 
@@ -51,51 +52,6 @@ struct Verdicts {
 struct Rules {
     float tolerance, sigma_px, same_colour;
 };
-
-struct Sample {
-    float rgb[3];
-    float weight;
-    float luma() const { return 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2]; }
-};
-
-// The colour between the centres of the four pixels at `corner`; 0 to 1.
-void bilinear(const uint8_t* corner, int64_t w, float a, float b, float* rgb) {
-    const uint8_t* p[4] = {corner, corner + 3, corner + 3 * w, corner + 3 * w + 3};
-    const float share[4] = {(1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b};
-    for (int k = 0; k < 3; ++k) {
-        float sum = 0;
-        for (int q = 0; q < 4; ++q) sum += share[q] * static_cast<float>(p[q][k]);
-        rgb[k] = sum / 255.0f;
-    }
-}
-
-// A mean that outliers (a passing shadow, a highlight, a wrong match) hardly move: samples count by how near
-// they are to the sample whose brightness is the weighted median.
-void robust_mean(Sample* samples, int count, float same_colour, float* rgb) {
-    for (int i = 1; i < count; ++i) {  // Sorted by insertion: they are few.
-        const Sample s = samples[i];
-        int k = i;
-        for (; k > 0 && samples[k - 1].luma() > s.luma(); --k) samples[k] = samples[k - 1];
-        samples[k] = s;
-    }
-    float total = 0, below = 0;
-    for (int i = 0; i < count; ++i) total += samples[i].weight;
-    int middle = 0;
-    while (middle + 1 < count && below + samples[middle].weight < 0.5f * total)
-        below += samples[middle++].weight;
-    const Sample centre = samples[middle];
-    const float by = -0.72134752f / (same_colour * same_colour);  // log2(e) / 2
-    float sum[3] = {0, 0, 0}, weight = 0;
-    for (int i = 0; i < count; ++i) {
-        const Sample& s = samples[i];
-        float off = 0;
-        for (int k = 0; k < 3; ++k) off += (s.rgb[k] - centre.rgb[k]) * (s.rgb[k] - centre.rgb[k]);
-        const float share = s.weight * exp2_fast(by * off);
-        for (int k = 0; k < 3; ++k) sum[k] += share * s.rgb[k];
-        weight += share;
-    }
-    for (int k = 0; k < 3; ++k) rgb[k] = sum[k] / weight;
-}
 
 // Points that are asked about together.
 struct alignas(64) Block {
@@ -180,10 +136,8 @@ void ask_all(const Points& points, int64_t begin, int count, const Frames& frame
         for (int i = 0; i < count; ++i) {
             if (!block.agrees[i]) continue;
             const Sight& s = block.sight;
-            Sample& sample =
-                samples[static_cast<size_t>(i) * gazes.size() + static_cast<size_t>(block.samples[i]++)];
-            bilinear(frames.rgb + 3 * (start + s.first[i]), frames.w, s.a[i], s.b[i], sample.rgb);
-            sample.weight = block.weight[i];
+            samples[static_cast<size_t>(i) * gazes.size() + static_cast<size_t>(block.samples[i]++)] =
+                sample_at(frames.rgb + 3 * (start + s.first[i]), frames.w, s.a[i], s.b[i], block.weight[i]);
             if (s.flat[i] == 0) continue;
             const float* pitch_m = frames.pitch_m + start + s.first[i];
             block.finest_m[i] =
@@ -197,8 +151,8 @@ void ask_all(const Points& points, int64_t begin, int count, const Frames& frame
         out.contradiction[at] = block.contradiction[i];
         out.finest_m[at] = block.finest_m[i];
         if (block.samples[i] > 0)
-            robust_mean(&samples[static_cast<size_t>(i) * gazes.size()], block.samples[i], rules.same_colour,
-                        out.rgb + 3 * at);
+            robust_mean(&samples[static_cast<size_t>(i) * gazes.size()], 1, block.samples[i],
+                        rules.same_colour, out.rgb + 3 * at);
         else
             std::copy_n(points.rgb + 3 * at, 3, out.rgb + 3 * at);
     }

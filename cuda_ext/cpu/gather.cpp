@@ -15,6 +15,7 @@
 #include "module.h"
 #include "parallel.h"
 #include "sight.h"
+#include "witness.h"
 
 namespace nb = nanobind;
 
@@ -170,32 +171,14 @@ FOURD_DISPATCH(compare,
                 int* near),
                (passage, there, tolerance, count, block, near))
 
-// Who is unsure, or looks the same, gives way to a surface close by that is no less sure: one sheet, not two.
-bool defers(const Block& block, int i, const uint8_t* rgb, const uint8_t* rgb_there, const Rules& rules) {
-    const float sure = block.sure[i], theirs = block.sight.sure[i];
-    const float apart = block.sight.ratio[i] * block.sight.seen[i] - block.inverse[i];
-    const float limit = allowed(rules.tolerance, sure, theirs) * block.inverse[i];
-    if (std::fabs(apart) >= 3 * limit || sure > 1.25f * theirs) return false;
-    if (sure < 0.5f) return true;
-    int off = 0;
-    for (int c = 0; c < 3; ++c) off += std::abs(static_cast<int>(rgb[c]) - static_cast<int>(rgb_there[c]));
-    return static_cast<float>(off) < rules.alike * 3 * 255;
-}
-
-// An outline may lie a pixel further in: a point in front of what the other frame sees is shown if what
-// stands beside it there agrees.
-bool beside(const Plane& there, const Block& block, int i, float tolerance) {
-    const float ratio = block.sight.ratio[i], inverse = block.inverse[i];
-    if (ratio * block.sight.seen[i] >= inverse) return false;
-    const float limit = allowed(tolerance, block.sure[i], block.sight.sure[i]) * inverse;
-    const int row = block.sight.pixel[i] / there.w, col = block.sight.pixel[i] % there.w;
-    for (int r = std::max(row - 1, 0); r <= std::min(row + 1, there.h - 1); ++r)
-        for (int c = std::max(col - 1, 0); c <= std::min(col + 1, there.w - 1); ++c) {
-            const int at = r * there.w + c;
-            if (there.sure[at] && std::fabs(ratio * std::fabs(there.inverse[at]) - inverse) < limit)
-                return true;
-        }
-    return false;
+// What `compare` left open.
+bool shown(const Plane& there, const Block& block, int i, const uint8_t* rgb, const uint8_t* their_rgb,
+           const Rules& rules) {
+    const float sure = block.sure[i], theirs = block.sight.sure[i], inverse = block.inverse[i];
+    const float apart = block.sight.ratio[i] * block.sight.seen[i] - inverse;
+    const float limit = allowed(rules.tolerance, sure, theirs) * inverse;
+    return defers(apart, limit, sure, theirs, rgb, their_rgb, rules.alike) ||
+           (apart < 0 && stands_beside(there, block.sight.pixel[i], block.sight.ratio[i], inverse, limit));
 }
 
 void redundant_rows(const Frames& frames, int64_t from, const std::vector<int64_t>& earlier,
@@ -220,10 +203,8 @@ void redundant_rows(const Frames& frames, int64_t from, const std::vector<int64_
             for (int i = 0; i < count; ++i) {
                 const int64_t at = block.index[i];
                 const int pixel = block.sight.pixel[i];
-                const bool same =
-                    near[i] == 1 ||
-                    (near[i] == 2 && (defers(block, i, rgb + 3 * at, their_rgb + 3 * pixel, rules) ||
-                                      beside(there, block, i, rules.tolerance)));
+                const bool same = near[i] == 1 || (near[i] == 2 && shown(there, block, i, rgb + 3 * at,
+                                                                         their_rgb + 3 * pixel, rules));
                 if (same && their_pitch_m[pixel] <= rules.coarse * pitch_m[at]) {
                     out.explained[at] = 1;
                     pitch_m[at] = their_pitch_m[pixel];

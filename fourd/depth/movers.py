@@ -25,7 +25,7 @@ _GAP = 1 / 60
 """Parts of a region may be this far apart, of the longer side of the picture: masks tear where texture is poor."""
 _FOOT = 0.2
 """Share of a region's columns, the lowest ones, that are taken for its feet."""
-_RELIEF = 1.15
+_RELIEF = 1.08
 """Parts of a region are so many times nearer or farther than its middle at most: a guess may not tear it apart."""
 _MEMORY = 0.75
 """How much of the depth a frame before or after keeps."""
@@ -82,7 +82,7 @@ def _relief(label: Int32[Array, "h w"], shape: Float32[Array, "h w"], count: int
         inside = label == k
         ratio[inside] = shape[inside] / np.median(shape[inside])
     # Averaged within the region alone, so that what is beside it does not bend its borders.
-    size = max(label.shape) / 60
+    size = max(label.shape) / 25
     inside = (label > 0).astype(np.float32)
     logs = np.log(np.clip(ratio, 1 / _RELIEF, _RELIEF)) * inside
     total, mass = (np.asarray(cv2.GaussianBlur(x, (0, 0), size)) for x in (logs, inside))

@@ -1,4 +1,4 @@
-"""What a GPU makes of a long scene, and of the sweep: ``python -m benchmarks.cuda``.
+"""What a GPU makes of a long scene, of the sweep and of fusion: ``python -m benchmarks.cuda``.
 
 A scene of which a share is alive at any moment is cut, drawn and fitted; gsplat alone draws what was cut out before, so
 that the difference is what cutting costs. With ``--device cpu`` the same runs on the CPU, where there is no gsplat.
@@ -20,8 +20,10 @@ from torch import Tensor
 
 from benchmarks import raster
 from fourd import files, native
+from fourd.native import fusion as native_fusion
 from fourd.native import slice as slice_
 from fourd.native import sweep
+from fourd.native.evidence import evidence
 from fourd.types import Splats
 
 Device = Literal["cpu", "cuda"]
@@ -119,6 +121,38 @@ def stereo(device: Device, hw: tuple[int, int], planes: int, repeats: int) -> It
         yield Row(what, size, median_ms(do, device, repeats))
 
 
+def fusion(device: Device, hw: tuple[int, int], repeats: int) -> Iterator[Row]:
+    """The kernels of fusion, on five noisy frames of a slope."""
+    (h, w), m, g = hw, 5, torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(h) / h, torch.arange(w) / w, indexing="ij")
+    depth_m = ((3 + x + 0.5 * y) * (1 + 0.003 * torch.randn(m, h, w, generator=g))).to(device)
+    sure = torch.rand(m, h, w, generator=g).to(device)
+    rgb = torch.randint(0, 256, (m, h, w, 3), generator=g, dtype=torch.uint8).to(device)
+    pose = torch.eye(4).repeat(m, 1, 1)
+    pose[:, :3, 3] = 0.05 * torch.randn(m, 3, generator=g)
+    planes = native_fusion.Planes.empty(raster.intrinsics(hw).repeat(m, 1, 1).to(device), pose.to(device), hw)
+    still = torch.ones(h, w, dtype=torch.bool, device=device)
+    for k in range(m):
+        planes.fill(k, depth_m[k], sure[k], still)
+    K, eye, edge = planes.K[0], planes.world_from_cam[0], planes.edge[0]
+
+    def discs() -> native_fusion.Discs:
+        return native_fusion.discs(depth_m[0], depth_m[0], still, edge, rgb[0], K, eye, 0.5, 1.5, 2.0)
+
+    d = discs()
+    work: dict[str, Callable[[], object]] = {
+        "planes": lambda: planes.fill(0, depth_m[0], sure[0], still),
+        "consistency with 4 frames": lambda: native_fusion.consistency(planes, 0, [1, 2, 3, 4], 0.02),
+        "redundancy with 4 frames": lambda: native_fusion.redundant(planes, rgb, 4, [3, 2, 1, 0], 0.02, 1.6, 0.05),
+        "discs": discs,
+        "evidence of 5 frames on the discs": lambda: evidence(
+            d.mean_m, d.scale_m[:, 0].contiguous(), d.rgb, planes, rgb, 0.02, 0.5, 0.12
+        ),
+    }
+    for what, do in work.items():
+        yield Row(what, f"{w}x{h}", median_ms(do, device, repeats))
+
+
 def main() -> None:
     """Print a table and write the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -138,6 +172,7 @@ def main() -> None:
     for part in (
         drawing(device, options.splats, hw, options.repeats),
         stereo(device, hw, options.planes, options.repeats),
+        fusion(device, hw, options.repeats),
     ):
         for row in part:
             print(f"{row.what:32} {row.size:40} {row.ms:9.3f} ms", flush=True)

@@ -38,8 +38,12 @@ class Planes(NamedTuple):
 
     @staticmethod
     def empty(K: Float32[Tensor, "m 3 3"], world_from_cam: Float32[Tensor, "m 4 4"], hw: tuple[int, int]) -> Planes:
-        """Room for as many frames as there are cameras; ``fill`` fills it."""
+        """Room for as many frames as there are cameras, on their device; ``fill`` fills it."""
         shape = (len(K), *hw)
+        if K.device.type != "cpu":
+            inverse, pitch_m = (K.new_empty(shape) for _ in range(2))
+            sure, edge = (K.new_empty(shape, dtype=torch.uint8) for _ in range(2))
+            return Planes(inverse, sure, pitch_m, edge, K.contiguous(), world_from_cam.contiguous())
         # numpy asks for huge pages, which saves more time than it takes to fill them.
         inverse, pitch_m = (torch.from_numpy(np.empty(shape, np.float32)) for _ in range(2))
         sure, edge = (torch.from_numpy(np.empty(shape, np.uint8)) for _ in range(2))

@@ -27,7 +27,7 @@ def test_the_figures_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "argv", ["cuda", *words.split()])
     cuda.main()
     rows = json.loads(out.read_text())["rows"]
-    assert {row["what"] for row in rows} >= {"draw", "draw, and gradients", "semi-global matching"}
+    assert {row["what"] for row in rows} >= {"draw", "draw, and gradients", "semi-global matching", "discs"}
     assert all(row["ms"] > 0 for row in rows)
 
 

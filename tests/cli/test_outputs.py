@@ -52,7 +52,8 @@ def test_render_flies_along_keyframes(run: Run, scene: Path) -> None:
     status, out, err = run("render", scene, "--keyframes", "fly.json", "--size", "24", "-o", "a.mp4")
     assert (status, err) == (0, "") and out.endswith("frames of 24 x 18 pixels\n")
     assert run("render", scene, "--path", "fly.json", "--size", "24", "-o", "b.mp4")[0] == 0
-    assert media.read("b.mp4").frames.equal(media.read("a.mp4").frames)
+    off = media.read("b.mp4").frames.float() - media.read("a.mp4").frames.float()
+    assert float(off.abs().mean()) < 0.5  # x264 does not make the same bits of the same pictures every time.
 
 
 @pytest.mark.needs("native")

@@ -197,6 +197,13 @@ def test_little_room_for_colours_changes_nothing(
         assert len(x) == 0
 
 
+def test_room_is_made_where_the_cameras_are(world: World) -> None:
+    room = Planes.empty(world.K.to("meta"), world.pose.to("meta"), HW)  # It stands for any device that is not the CPU.
+    here = Planes.empty(world.K, world.pose, HW)
+    for a, b in zip(room, here, strict=True):
+        assert a.device.type == "meta" and (a.shape, a.dtype) == (b.shape, b.dtype)
+
+
 def test_dtypes_are_checked(world: World, shim: Shim) -> None:
     case = world.discs(torch.zeros(HW, dtype=torch.uint8))
     with pytest.raises(InputError, match=r"fourd::discs: depth_m has dtype torch\.float64; it must be torch\.float32"):

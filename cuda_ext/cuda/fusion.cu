@@ -142,10 +142,10 @@ extern "C" __global__ void fusion_consistency(const float* inverse, const uint8_
         if (!look_at(there, land(passage_of(passages, k), x, y, mine, there.h, there.w), eye)) continue;
         const float apart = eye.ratio * eye.seen - mine;
         const int says = opinion(apart, allowed(tolerance, 1.0f, eye.sure) * mine, eye.flat);
-        const float weight = says == kAgrees ? eye.sure : 0.0f;
-        agrees += weight;
-        off += weight * apart;
-        contradicts += says == kContradicts ? eye.sure : 0.0f;
+        if (says == kContradicts) contradicts += eye.sure;
+        if (says != kAgrees) continue;
+        agrees += eye.sure;
+        off += eye.sure * apart;
     }
     const float moved = mine + off / ((float)own.sure[at] * kByte + agrees);
     fused[at] = own.inverse[at] > 0 ? moved : -moved;

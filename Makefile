@@ -13,7 +13,7 @@ SOURCES := $(wildcard fourd/*.py fourd/*/*.py)
 LIFTING := $(filter-out fourd/cli.py fourd/doctor.py fourd/view/%,$(SOURCES))
 DEMO    := $(addprefix out/demo/,scene.glb orbit.mp4 bullet_time.mp4 depth.mp4 contact_sheet.png)
 
-.PHONY: help setup native demo test lint types check format clean
+.PHONY: help setup native demo test bench sanitize lint types check format clean
 
 help:            ## What there is
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -56,6 +56,18 @@ out/demo/contact_sheet.png: out/demo/scene.glb $(SOURCES)
 
 test: $(READY)   ## All tests
 	@$(BIN)/python -m pytest -q
+
+bench: $(READY)  ## Time the rasterizer against the committed baseline, and leave figures and a chart in out/bench/
+	@$(BIN)/python -m benchmarks.raster --chart out/bench/raster.png
+
+# gcc's sanitizers must be there before Python is; torch and Python keep what would be told as leaks.
+sanitize: $(READY) ## Test the kernels with the address and undefined-behaviour sanitizers (some minutes)
+	@$(BIN)/cmake -S cuda_ext/cpu -B build/sanitize -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+		-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+		-DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined" >/dev/null
+	@$(BIN)/cmake --build build/sanitize >/dev/null
+	@LD_PRELOAD="$$(for lib in asan ubsan stdc++; do c++ -print-file-name=lib$$lib.so; done | tr '\n' ' ')" \
+		ASAN_OPTIONS=detect_leaks=0 FOURD_SANITIZED=build/sanitize $(BIN)/python -m pytest -q -p sanitized tests/native
 
 lint: $(READY)   ## Style
 	@$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """The whole dataflow, on one screen: which stage follows which, and what each hands to the next.
 
-    clip ─> motion ─> camera ─> motion again ─> depth ─> motion again ─> fuse ─> Scene
+    clip ─> motion ─> camera ─> motion again ─> depth ─> motion again ─> fuse ─> refine ─> Scene
 
 Stages do not know each other; here they are wired.
 """
@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from fourd import camera, depth, events, formats, fuse, motion, native
 from fourd.errors import InputError
 from fourd.events import Finished, Started, Steps, Warned
+from fourd.fuse.refine import RefineConfig, refine
 from fourd.scene import Scene
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Provenance
 
@@ -31,6 +32,11 @@ _FUSE: dict[Quality, fuse.FuseConfig] = {
     "draft": fuse.FuseConfig(keyframes=12, moving_splats=1_000_000),
     "standard": fuse.FuseConfig(moving_splats=4_000_000),
     "high": fuse.FuseConfig(keyframes=96, moving_splats=16_000_000),
+}
+_REFINE: dict[Quality, RefineConfig] = {
+    "draft": RefineConfig(steps=0),
+    "standard": RefineConfig(),
+    "high": RefineConfig(rounds=12, steps=3000),
 }
 
 
@@ -49,11 +55,11 @@ class Config:
     inpaint: Literal["none"] = "none"
     """How to fill what nobody saw."""
     quality: Quality = "standard"
-    """How finely to fuse."""
+    """How finely to fuse, and how long to fit what was fused to the clip; a draft is not fitted."""
     size: int | None = 640
     """Longer side of the working picture in pixels; pictures are never enlarged. None keeps the clip's size."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Where the splats are to live and be rendered."""
+    """Where the splats are to be fitted, to live and to be rendered."""
     seed: int = 0
     """The same clip, configuration and seed give the same scene."""
 
@@ -91,9 +97,13 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     moves = motion.refine(moves, cameras, maps, clip)
     yield Finished("motion", moves, 0.0)
     splats = yield from log.stage("fuse", fuse.fuse(clip, maps, cameras, moves, _FUSE[config.quality]))
+    splats = splats.to(config.device)
+    fitting = dataclasses.replace(_REFINE[config.quality], seed=config.seed)
+    if fitting.steps > 0:
+        splats = yield from log.stage("refine", refine(splats, clip, maps, cameras, fitting))
 
     provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric)
-    scene = Scene(splats.to(config.device), cameras, clip.sound, provenance)
+    scene = Scene(splats, cameras, clip.sound, provenance)
     yield Finished("lift", scene, sum(log.seconds.values()))
     return scene
 

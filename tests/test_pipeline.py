@@ -66,15 +66,15 @@ def test_nothing_given_reports_on_the_way_and_makes_a_scene(filmed: tuple[Clip, 
     events = list(fourd.steps(clip))
     started = [e.stage for e in events if isinstance(e, Started)]
     finished = [e.stage for e in events if isinstance(e, Finished)]
-    assert started == ["motion", "camera", "depth", "fuse"]
-    assert finished == ["motion", "camera", "depth", "motion", "fuse", "lift"]
+    assert started == ["motion", "camera", "depth", "fuse", "refine"]
+    assert finished == ["motion", "camera", "depth", "motion", "fuse", "refine", "lift"]
     assert all(0 <= e.done <= e.total for e in events if isinstance(e, Progress))
     assert isinstance(events[-1], Finished)
     scene = events[-1].result
     assert isinstance(scene, fourd.Scene)
     warned = [e.message for e in events if isinstance(e, Warned)]
     assert scene.provenance.warnings == warned
-    assert set(scene.provenance.seconds) == {"motion", "camera", "depth", "fuse"}
+    assert set(scene.provenance.seconds) == {"motion", "camera", "depth", "fuse", "refine"}
     # Of unknown scale, so the unit is the median depth of the first frame.
     maps = next(e.result for e in events if isinstance(e, Finished) and e.stage == "depth")
     assert isinstance(maps, DepthMaps)

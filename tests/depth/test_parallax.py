@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from fourd import depth
+from fourd.depth.embedded import weights
 from fourd.errors import InputError
 from fourd.events import Progress, Warned, result
 from fourd.types import DepthMaps
 from tests.depth import planes
 
 pytestmark = pytest.mark.needs("native")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_a_network() -> Iterator[None]:
+    """What is said here holds for the plain prior; test_embedded.py is about the network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "SHIPPED", Path("nowhere"))
+        yield
 
 
 def measure(world: planes.World) -> DepthMaps:

@@ -297,6 +297,22 @@ def test_any_time(field: dict[str, float], at_s: float) -> None:
     finite(splats([[0, 0, 3.0]], **field), at_s=at_s)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, -1.0, 2.0])
+def test_the_operator_survives_what_the_noun_refuses(value: float) -> None:
+    # Two splats side by side, one of them broken: no gradient breaks, and the other's is what it is alone.
+    hw = (20, 30)
+    for i, name in enumerate(NAMES[:8]):
+        args = arguments(splats([[-0.8, 0, 3.0], [0.8, 0, 3.0]], opacity=0.7), pinhole(hw, 25.0), torch.eye(4), hw)
+        alone = [x[1:] if j < 8 else x for j, x in enumerate(args)]
+        args[i] = args[i].clone()
+        args[i][0] = value
+        found = gradients(torch.ops.fourd.rasterize, args, weights(hw))
+        assert all(bool(x.isfinite().all()) for x in found.values()), name
+        if math.isnan(value) and name != "colour":
+            expected = gradients(torch.ops.fourd.rasterize, alone, weights(hw))
+            assert all(torch.equal(found[field][1:], expected[field]) for field in NAMES[:8]), name
+
+
 def test_a_camera_inside_a_splat() -> None:
     finite(splats([[0, 0, 0.011], [0, 0, 0.05], [0, 0, 2.0]], scale_m=[1.0] * 3, opacity=0.6))
 

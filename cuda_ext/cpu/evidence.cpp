@@ -70,8 +70,8 @@ FOURD_INLINE void ask_body(const Gaze& gaze, const Plane& there, const Rules& ru
     perceive(count, block.sight);
     for (int i = 0; i < count; ++i) {
         const float sure = block.sight.sure[i], z = block.sight.ratio[i];
-        const int says = opinion(z * block.sight.seen[i] - 1.0f, allowed(rules.tolerance, 1.0f, sure),
-                                 block.sight.flat[i] > 0);
+        const int says = opinion(z * block.sight.seen[i] - 1.0f, z * block.sight.nearest[i] - 1.0f,
+                                 allowed(rules.tolerance, 1.0f, sure));
         block.support[i] += says == kAgrees ? sure : 0.0f;
         block.contradiction[i] += says == kContradicts ? sure : 0.0f;
         // How many pixels this frame has on the disc, against the frame that made it.

@@ -101,7 +101,8 @@ FOURD_INLINE void ask_body(const Passage& passage, const Plane& there, float tol
     for (int i = 0; i < count; ++i) {
         const float sure = block.sight.sure[i], inverse = block.inverse[i];
         const float apart = block.sight.ratio[i] * block.sight.seen[i] - inverse;
-        const int says = opinion(apart, allowed(tolerance, 1.0f, sure) * inverse, block.sight.flat[i] > 0);
+        const int says = opinion(apart, block.sight.ratio[i] * block.sight.nearest[i] - inverse,
+                                 allowed(tolerance, 1.0f, sure) * inverse);
         sums.support[i] += says == kAgrees ? sure : 0.0f;
         sums.off[i] += says == kAgrees ? sure * apart : 0.0f;  // Who does not agree may be NaN.
         sums.contradiction[i] += says == kContradicts ? sure : 0.0f;

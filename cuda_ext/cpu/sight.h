@@ -15,9 +15,10 @@ struct alignas(64) Sight {
     int first[kSight], pixel[kSight];
     // What stands there.
     float taps[4][kSight];
-    float sure[kSight];  // 0 to 1; 0 outside, too.
-    float seen[kSight];  // Inverse depth.
-    float flat[kSight];  // 0 or 1
+    float sure[kSight];     // 0 to 1; 0 outside, too.
+    float seen[kSight];     // Inverse depth.
+    float nearest[kSight];  // The greatest inverse depth around.
+    float flat[kSight];     // 0 or 1
 };
 
 // The point `i` lands as `at` says.
@@ -56,6 +57,7 @@ FOURD_INLINE void perceive(int count, Sight& s) {
         c.b = s.b[i];
         bool flat;
         s.seen[i] = look(c, s.taps[0][i], s.taps[1][i], s.taps[2][i], s.taps[3][i], flat);
+        s.nearest[i] = look_nearest(s.taps[0][i], s.taps[1][i], s.taps[2][i], s.taps[3][i]);
         s.flat[i] = flat ? 1.0f : 0.0f;
         s.sure[i] *= s.inside[i] * (1.0f / 255.0f);
     }

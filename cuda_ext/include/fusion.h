@@ -252,17 +252,23 @@ FOURD_HD float look(const Corner& c, float first, float right, float below, floa
     return flat ? top + c.b * (bottom - top) : fabsf(own);
 }
 
+// The nearest of the four, as an inverse depth.
+FOURD_HD float look_nearest(float first, float right, float below, float opposite) {
+    return max2(max2(fabsf(first), fabsf(right)), max2(fabsf(below), fabsf(opposite)));
+}
+
 // Relative difference in depth up to which two frames see one surface: more if one of them is unsure.
 FOURD_HD float allowed(float tolerance, float sure, float other_sure) {
     return tolerance * (2.0f - min2(sure, other_sure));
 }
 
 // What a frame says of a point. `off` is the inverse depth of its surface less that of the point, both as
-// seen from where the point was filmed; `limit` is the inverse depth within which they are one.
+// seen from where the point was filmed, and `off_nearest` the same for the nearest of the four pixels around;
+// `limit` is the inverse depth within which they are one.
 enum Opinion { kSilent = 0, kAgrees = 1, kContradicts = 2 };
 
-FOURD_HD int opinion(float off, float limit, bool flat) {
-    return fabsf(off) < limit ? kAgrees : (off < -1.5f * limit) & flat ? kContradicts : kSilent;
+FOURD_HD int opinion(float off, float off_nearest, float limit) {
+    return fabsf(off) < limit ? kAgrees : off_nearest < -1.5f * limit ? kContradicts : kSilent;
 }
 
 }  // namespace fourd

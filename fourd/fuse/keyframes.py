@@ -47,7 +47,7 @@ class Keyframes(NamedTuple):
         planes = Planes.empty(K, pose, views[0].hw)
         for k, view in enumerate(views):
             # Nobody looks at what moves, nor just beside it.
-            planes.fill(k, view.depth_m, view.confidence, ~dilate(view.moving, 3))
+            planes.fill(k, view.depth_m, view.confidence, ~dilate(view.moving, 2))
         return Keyframes(views, planes, rgb)
 
     def every(self, step: int) -> Keyframes:

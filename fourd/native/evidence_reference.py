@@ -42,9 +42,11 @@ def evidence(
         allowed = tolerance * (2 - sure)
         agrees = (sure > 0) & (away.abs() < allowed)
         support += sure * agrees
-        contradiction += sure * (~agrees & (away < -1.5 * allowed) & flat)
         c, r = (x - 0.5).long(), (y - 0.5).long()
-        pitch = torch.stack([planes.pitch_m[i, r + b, c + a] for a in (0, 1) for b in (0, 1)]).amax(0)
+        around = [(r + b, c + a) for a in (0, 1) for b in (0, 1)]
+        nearest = torch.stack([planes.inverse[i, b, a].abs() for b, a in around]).amax(0)
+        contradiction += sure * (~agrees & (z * nearest - 1 < -1.5 * allowed))
+        pitch = torch.stack([planes.pitch_m[i, b, a] for b, a in around]).amax(0)
         finest = torch.where(agrees & flat, torch.minimum(finest, pitch), finest)
         colours[:, i] = _bilinear(rgb[i].float() / 255, grid)
         sharp = (radius_m * K[0, 0] / z / sigma_px).clamp(max=1.5)

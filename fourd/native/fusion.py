@@ -109,8 +109,8 @@ def consistency(planes: Planes, frame: int, others: Sequence[int], tolerance: fl
     """Ask other frames about every pixel of one.
 
     A frame supports a point whose depth agrees with its own within ``tolerance * (2 - confidence)``, relative; it
-    contradicts a point that stands clearly in front of what it sees, unless a jump in depth is close by; it says
-    nothing of a point behind what it sees.
+    contradicts a point that stands clearly in front of all that it sees around; it says nothing of a point behind
+    what it sees.
 
     Args:
         planes: All frames.

@@ -73,7 +73,7 @@ def planes(depth_m: Tensor, confidence: Tensor, still: Tensor, K: Tensor) -> tup
 
 
 def _look(at: Planes, frame: int, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """For all of ``frame``: pixel of ``k``, ratio of depths, inverse depth seen, confidence (0 outside), flatness."""
+    """For all of ``frame``: pixel of ``k``, ratio of depths, inverse depth seen, confidence, nearest around."""
     h, w = at.inverse.shape[1:]
     pose = torch.linalg.inv(at.world_from_cam[k].double()) @ at.world_from_cam[frame].double()
     here = _rays(at.K[frame].double(), at.inverse[frame]) / at.inverse[frame].abs().double()[..., None]
@@ -87,7 +87,9 @@ def _look(at: Planes, frame: int, k: int) -> tuple[Tensor, Tensor, Tensor, Tenso
     grid = torch.stack([x / w, y / h], -1)[None] * 2 - 1
     between = F.grid_sample(at.inverse[k].abs().double()[None, None], grid, align_corners=False)[0, 0]
     sure = inside * at.sure[k].flatten()[pixel] / 255.0
-    return pixel, z / here[..., 2], torch.where(own > 0, between, own.abs()), sure, own > 0
+    corner = (y - 0.5).long() * w + (x - 0.5).long()
+    nearest = torch.stack([at.inverse[k].abs().flatten()[corner + a] for a in (0, 1, w, w + 1)]).amax(0).double()
+    return pixel, z / here[..., 2], torch.where(own > 0, between, own.abs()), sure, nearest
 
 
 def consistency(at: Planes, frame: int, others: list[int], tolerance: float) -> Said:
@@ -96,12 +98,13 @@ def consistency(at: Planes, frame: int, others: list[int], tolerance: float) -> 
     support, contradiction, total = (torch.zeros_like(inverse) for _ in range(3))
     asked = at.sure[frame] > 0
     for k in others:
-        _, ratio, seen, sure, flat = _look(at, frame, k)
+        _, ratio, seen, sure, nearest = _look(at, frame, k)
         apart, limit = ratio * seen - inverse, tolerance * (2 - sure) * inverse
         agrees = (apart.abs() < limit) * sure * asked
         support += agrees
         total += agrees * apart
-        contradiction += ((apart < -1.5 * limit) & flat) * sure * asked
+        through = (apart.abs() >= limit) & (ratio * nearest - inverse < -1.5 * limit)
+        contradiction += through * sure * asked
     fused = inverse + torch.where(asked, total / (at.sure[frame] / 255.0 + support).clamp(min=1e-9), 0.0)
     return Said((fused * at.inverse[frame].sign()).float(), support.float(), contradiction.float())
 

@@ -26,7 +26,7 @@ def scene(n: int = N, v: int = V) -> Scene:
     pose = torch.eye(4).repeat(v, 1, 1)
     pose[:, :3, :3] = rigid.matrix_from_rotvec(0.05 * torch.randn(v, 3, generator=g))
     pose[:, :3, 3] = 0.1 * torch.randn(v, 3, generator=g)
-    mean = torch.randn(n, 3, generator=g) * torch.tensor([1.5, 1.0, 0.2]) + torch.tensor([0, 0, 3.0])
+    mean = torch.randn(n, 3, generator=g) * torch.tensor([1.2, 0.8, 0.4]) + torch.tensor([0, 0, 2.8])
     flat = torch.randint(0, 2, (v, *HW), generator=g) * 2 - 1
     planes = Planes(
         flat / (3 + 0.3 * torch.randn(v, *HW, generator=g)),

@@ -12,7 +12,7 @@ constexpr float kFarthest = 1e12f;  // Infinity would be neither flat nor an edg
 constexpr float kByte = 1.0f / 255.0f;
 
 struct Eye {
-    float ratio, sure, seen;  // As in Sight of cuda_ext/cpu/sight.h.
+    float ratio, sure, seen, nearest;  // As in Sight of cuda_ext/cpu/sight.h.
     int pixel;
     Corner corner;
     bool flat;
@@ -27,6 +27,7 @@ __device__ bool look_at(const Plane& there, const Landing& at, Eye& eye) {
     eye.corner = corner_of(at.x, at.y, there.w);
     const float* p = there.inverse + eye.corner.first;
     eye.seen = look(eye.corner, p[0], p[1], p[there.w], p[there.w + 1], eye.flat);
+    eye.nearest = look_nearest(p[0], p[1], p[there.w], p[there.w + 1]);
     eye.ratio = at.ratio;
     return true;
 }
@@ -141,7 +142,8 @@ extern "C" __global__ void fusion_consistency(const float* inverse, const uint8_
         Eye eye;
         if (!look_at(there, land(passage_of(passages, k), x, y, mine, there.h, there.w), eye)) continue;
         const float apart = eye.ratio * eye.seen - mine;
-        const int says = opinion(apart, allowed(tolerance, 1.0f, eye.sure) * mine, eye.flat);
+        const int says =
+            opinion(apart, eye.ratio * eye.nearest - mine, allowed(tolerance, 1.0f, eye.sure) * mine);
         if (says == kContradicts) contradicts += eye.sure;
         if (says != kAgrees) continue;
         agrees += eye.sure;
@@ -252,7 +254,8 @@ extern "C" __global__ void fusion_evidence(const float* mean_m, const float* rad
         if (!look_at(there, land(gaze, mean_m[3 * i], mean_m[3 * i + 1], mean_m[3 * i + 2], there.h, there.w),
                      eye))
             continue;
-        const int says = opinion(eye.ratio * eye.seen - 1.0f, allowed(tolerance, 1.0f, eye.sure), eye.flat);
+        const int says = opinion(eye.ratio * eye.seen - 1.0f, eye.ratio * eye.nearest - 1.0f,
+                                 allowed(tolerance, 1.0f, eye.sure));
         if (says == kContradicts) contradicts += eye.sure;
         if (says != kAgrees) continue;
         agrees += eye.sure;

@@ -184,6 +184,10 @@ class Page:
         found += [e["params"]["entry"] for e in mine if e["method"] == "Log.entryAdded"]
         return [json.dumps(each) for each in found if each.get("level", "error") == "error"]
 
+    def bring_to_front(self) -> None:
+        """Let this tab be the one that is drawn."""
+        self._browser.call("Target.activateTarget", targetId=self._target)
+
     def screenshot(self) -> np.ndarray:
         """The tab as it looks: [h, w, 3], sRGB."""
         data = base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])

@@ -262,8 +262,10 @@ export class Viewer extends EventTarget {
     this.lastTick = moving ? now : undefined;
     this.#sort();
     const busy = this.renderer.busy();
-    if (!busy && this.drawnAt && (moving || this.dirty)) this.#govern(now - this.drawnAt);
-    if (!busy) this.drawnAt = 0;
+    if (!busy && this.drawnAt) {
+      if (this.drawnScale === this.scale) this.#govern(now - this.drawnAt);
+      this.drawnAt = 0;
+    }
     if (!busy && (this.dirty || moving)) {
       this.dirty = false;
       this.drawnAt = now;
@@ -271,7 +273,7 @@ export class Viewer extends EventTarget {
       this.restful = false;
     }
     this.tell("moved");
-    if (moving || this.dirty) this.#schedule();
+    if (moving || this.dirty || this.drawnAt) this.#schedule();
     else if (this.drawnScale < 1) this.#rest();
   }
 

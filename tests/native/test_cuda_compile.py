@@ -164,7 +164,7 @@ def test_many_may_write_at_once(kernels: Path, empty: Path) -> None:
     assert cuda_compile.compiled("small", "sm_80") == results[0]
 
 
-def test_new_devices_get_code_that_their_driver_translates() -> None:
+def test_new_devices_get_code_that_their_driver_translates(empty: Path) -> None:
     assert cuda_compile.architecture(9, 0) == "sm_90"
     assert cuda_compile.architecture(99, 0) == f"compute_{cuda_compile.architectures()[-1]}"
     assert b".visible .entry slice_mark(" in cuda_compile.compiled("slice", cuda_compile.architecture(99, 0))

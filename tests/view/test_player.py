@@ -21,7 +21,7 @@ from fourd.formats import camera_path
 from fourd.geometry import rigid
 from fourd.scene import Scene
 from fourd.types import Cameras, Provenance, Sound, Splats
-from fourd.view import server
+from fourd.view import colour, server
 from tests.native.splats import scatter
 from tests.scenes import small_scene
 from tests.view.browser import Browser, Page
@@ -361,3 +361,15 @@ def test_no_webgl_and_a_lost_context_are_said_in_words(
         page.wait("!!fourd.failed")
         assert page.text("#cover-title") == "The graphics card was taken away from this page."
         assert page.run("document.getElementById('again').checkVisibility()")
+
+
+def test_depth_is_shown_as_films_show_it(browser: Browser, served: Served, tmp_path: Path) -> None:
+    scene = small_scene()
+    scene.save(tmp_path / "s.glb")
+    with browser.open(served.serve(tmp_path / "s.glb")) as page:
+        page.wait(SHOWN)
+        page.run("fourd.ready.then(() => { fourd.renderer.depthRange = [1.5, 5]; })")
+        shown = picture(page, scene.cameras[3:4], "depth")
+        expected = colour.depth_picture(scene.render(scene.cameras[3:4]), colour.Range(1.5, 5.0))[0].numpy() / 255
+        solid = scene.render(scene.cameras[3:4]).alpha[0].numpy() > 0.6  # Edges are soft in the player.
+        assert solid.mean() > 0.9 and psnr(shown[solid], expected[solid]) > 38

@@ -224,7 +224,7 @@ export class Renderer {
     gl.uniform1i(u.coefficients, this.coefficients);
     gl.uniform1i(u.sheenTexels, this.sheenTexels);
     gl.uniform1i(u.mode, mode);
-    gl.uniform1f(u.depth_unit, 1);
+    gl.uniform1f(u.depth_unit, 1 / this.depthRange[0]); // Halves end at 65504.
     gl.uniform3fv(u.accent, this.accent);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
@@ -245,7 +245,7 @@ export class Renderer {
     gl.uniform1i(u.picture, PICTURE_UNIT);
     gl.uniform3fv(u.background, background);
     gl.uniform1i(u.mode, mode);
-    gl.uniform2fv(u.inverse_range, this.depthRange.map((z) => 1 / z).reverse());
+    gl.uniform2fv(u.inverse_range, this.depthRange.map((z) => this.depthRange[0] / z).reverse());
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 }

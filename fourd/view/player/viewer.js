@@ -122,6 +122,7 @@ export class Viewer extends EventTarget {
       if (all) this.renderer.depthRange = all.far > all.near * 1.001 ? [all.near, all.far] : [all.near / 1.5, all.near * 1.5];
       await this.sorted();
     }
+    if (this.filled !== count) return; // More has come meanwhile.
     this.tell("shown", { whole, count });
     if (whole) this.resolve(this);
     this.changed();

@@ -22,7 +22,7 @@ export function schedule(keys, leg_s = LEG_S) {
   return at;
 }
 
-/** The camera of the film at a moment: through every key, on a smooth curve (centripetal-free Catmull-Rom by time). */
+/** The camera of the film at a moment: through every key, on a smooth curve (Catmull-Rom over time). */
 export function filmAt(keys, times, film_s) {
   const last = keys.length - 1;
   if (last === 0) return keys[0];

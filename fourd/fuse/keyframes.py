@@ -28,7 +28,7 @@ LOST = 0.2
 """Frames that look through a point, as a share of those that see it, from which it is not there. Half an opinion
 more is allowed, for one frame may err."""
 
-APART = (1, 2, 4, 8, 16)
+APART = (2, 6)
 """Keyframes so far before and after a keyframe are asked about its pixels: near ones see the same things, far
 ones see them from elsewhere."""
 
@@ -77,7 +77,7 @@ class Keyframes(NamedTuple):
         return (self.planes.sure[k] > 0) & (shown == 0)
 
     def ask(self, cloud: Cloud, tolerance: float) -> Evidence:
-        """What all frames say of the discs of ``cloud``."""
+        """What the frames say of the discs of ``cloud``."""
         radius = cloud.scale_m[:, :2].prod(1).sqrt()
         return evidence(cloud.mean_m, radius, cloud.rgb, self.planes, self.rgb, tolerance, SIGMA_PX, SAME_COLOUR)
 

@@ -66,7 +66,7 @@ def _velocity(views: Views, view: View, wanted: Tensor) -> Float[Tensor, "h w 3"
 def _mean(total: Tensor, weight: Tensor) -> Tensor:
     """Mean over the pixels around, of those with a weight; zero where there is none."""
     share = _blur(weight)
-    smooth = _blur((total * (weight > 0)[..., None]).permute(2, 0, 1)).permute(1, 2, 0)
+    smooth = _blur(total * (weight > 0)[..., None])
     return torch.where((share > 1e-3)[..., None], smooth / share.clamp(min=1e-3)[..., None], 0.0)
 
 
@@ -85,11 +85,10 @@ def _towards(view: View, there: View, here: Tensor, flow: Tensor, usable: Tensor
 
 
 def _blur(image: Tensor) -> Tensor:
-    """Two box filters, nearly a Gaussian of ``SMOOTH_PX``, over the last two axes."""
-    side = 2 * round(SMOOTH_PX * 0.85) + 1
-    stack = image.reshape(1, -1, *image.shape[-2:])
+    """Two box filters, nearly a Gaussian of ``SMOOTH_PX``, of an image [h, w] or [h, w, c] with nothing around it."""
+    import cv2
+
+    side, smooth = 2 * round(SMOOTH_PX * 0.85) + 1, image.contiguous().numpy()
     for _ in range(2):
-        for box in ((side, 1), (1, side)):
-            padding = (box[0] // 2, box[1] // 2)
-            stack = torch.nn.functional.avg_pool2d(stack, box, 1, padding, count_include_pad=False)
-    return stack.reshape(image.shape)
+        smooth = cv2.boxFilter(smooth, -1, (side, side), borderType=cv2.BORDER_CONSTANT)
+    return torch.from_numpy(smooth)

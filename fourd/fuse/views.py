@@ -135,8 +135,12 @@ def _linear(x: Tensor, hw: tuple[int, int]) -> Tensor:
 
 def dilate(mask: Bool[Tensor, "h w"], radius_px: int) -> Bool[Tensor, "h w"]:
     """Grow a mask by a square of ``radius_px`` to every side."""
+    import cv2
+
+    if not bool(mask.any()):
+        return mask
     side = 2 * radius_px + 1
-    return F.max_pool2d(mask[None, None].float(), side, 1, radius_px)[0, 0] > 0.5
+    return torch.from_numpy(cv2.dilate(mask.numpy().view("u1"), cv2.getStructuringElement(0, (side, side)))) > 0
 
 
 def pick(image: Tensor, xy: Float[Tensor, "n 2"]) -> Tensor:

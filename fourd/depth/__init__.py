@@ -40,8 +40,9 @@ def load(name: str) -> Backend:
     """Get a depth backend by its name.
 
     Args:
-        name: ``"parallax"`` (plane sweep between frames; the network where the camera does not travel),
-            ``"embedded"`` (a small network alone) or ``"prior"`` (the plain prior alone).
+        name: ``"parallax"`` (plane sweep between frames; where the camera does not travel, the network if its weights
+            are there and the plain prior if not), ``"embedded"`` (the small network alone) or ``"prior"`` (the plain
+            prior alone).
 
     Raises:
         InputError: If there is no backend of that name.

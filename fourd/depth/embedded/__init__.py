@@ -3,7 +3,7 @@
     frames ─> Reader ─> a few guesses ─> StillWorld ─> one map of the still world, seen from every frame
                  └────> every guess ──────────────────> the shapes of what moves, laid over it
 
-The weights lie beside this module; ``weights.md`` says what they were trained on.
+The weights lie beside this module, if there are any; ``weights.md`` says what they were trained on.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ def lift(
         fps: Take so many frames a second.
         camera: How to find the cameras: flow (from the pictures), still (the camera never moves) or file.
         camera_file: The cameras: transforms.json, a COLMAP text model's folder, or .npz. Implies --camera file.
-        depth: How to find depth: parallax (from the camera's motion), prior (a plain guess) or file.
+        depth: How to find depth: parallax (from the camera's motion), embedded (a small network), prior (a plain
+            guess) or file.
         depth_file: The depth maps: .npz, or a folder of 16-bit PNGs. Implies --depth file.
         device: Where the splats live while they are made.
         seed: The same clip, options and seed give the same scene.

@@ -24,9 +24,9 @@ from fourd.types import Cameras, Clip, DepthMaps, Splats
 class RefineConfig:
     """How long, and what counts."""
 
-    rounds: int = 4
+    rounds: int = 3
     """How often each frame is learnt from, at most."""
-    steps: int = 300
+    steps: int = 200
     """How many pictures are learnt from, at most, however long the clip."""
     ssim: float = 0.2
     """Share of the structural dissimilarity in the loss; the rest is the absolute difference."""

@@ -4,110 +4,110 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from fourd.types import Splats
 
-RATES = {"place": 0.02, "size": 0.02, "turn": 0.005, "opacity": 0.05, "colour": 0.02, "velocity": 0.01}
+RATES = {"place": 0.02, "size": 0.02, "turn": 0.005, "opacity": 0.05, "velocity": 0.01, "colour": 0.02}
 """Length of a first step of each parameter: place and velocity (over the life) in the splat's own widths, sizes as
 logarithms, opacity as a logit, the turn as a change of the unit quaternion, colour as coefficients."""
 
+_WIDTHS = {"place": 3, "size": 3, "turn": 4, "opacity": 1, "velocity": 3}
+"""Columns of each parameter; the colour has the rest."""
 _BETA1, _BETA2 = 0.9, 0.99
 _ALIVE = 3.3
 """A splat this many durations from its time has less than 1/255 of its opacity."""
 
 
 class Parameters:
-    """Splats as numbers to learn. A picture shows few of all splats, so moments are kept and advanced row by row."""
+    """Splats as numbers to learn, one row each: a picture shows few of them, and only their rows are touched."""
 
     def __init__(self, splats: Splats) -> None:
-        n, self.start = len(splats), splats
-        self.width_m = splats.scale_m.sort(dim=1).values[:, 1:].prod(1).sqrt()[:, None]
+        n, k, self.start = len(splats), splats.colour.shape[1], splats
+        self._width_m = splats.scale_m.sort(dim=1).values[:, 1:].prod(1).sqrt()[:, None]
         lives = torch.isfinite(splats.duration_s)
-        self.per_s = torch.where(lives, 1 / splats.duration_s, 0.0)[:, None]
-        zeros = torch.zeros_like(splats.mean_m)
-        self.value = {
-            "place": zeros,
-            "size": zeros.clone(),
-            "turn": torch.zeros_like(splats.quat_wxyz),
-            "opacity": torch.logit(splats.opacity.clamp(1e-3, 0.999)),
-            "colour": splats.colour.clone(),
-            "velocity": zeros.clone(),
-        }
-        self._first = {name: torch.zeros_like(value) for name, value in self.value.items()}
-        self._second = {name: torch.zeros_like(value) for name, value in self.value.items()}
-        self.count = torch.zeros(n, dtype=torch.int32, device=zeros.device)
+        self._width_mps = self._width_m * torch.where(lives, 1 / splats.duration_s, 0.0)[:, None]
+        self._widths = [*_WIDTHS.values(), 3 * k]
+        value = splats.mean_m.new_zeros((n, sum(self._widths)))
+        value[:, 10] = torch.logit(splats.opacity.clamp(1e-3, 0.999))
+        value[:, 14:] = splats.colour.reshape(n, 3 * k)
+        self._value, self._first, self._second = value, torch.zeros_like(value), torch.zeros_like(value)
+        rates = [RATES[name] for name in (*_WIDTHS, "colour")]
+        self._rates = torch.repeat_interleave(value.new_tensor(rates), torch.tensor(self._widths, device=value.device))
+        self._count = torch.zeros(n, dtype=torch.int32, device=value.device)
         """How many pictures each splat was learnt from."""
-        self.asked = torch.zeros_like(self.count)
-        """How many of the pictures were taken while it lived."""
+        self._asked = torch.zeros_like(self._count)
+        """How many pictures were taken while it lived."""
 
     def alive(self, time_s: float) -> Int64[Tensor, " m"]:
         """Which splats live at a moment."""
         age = (time_s - self.start.time_s.double()).float() / self.start.duration_s
         return torch.nonzero(age.abs() < _ALIVE)[:, 0]
 
-    def leaves(self, rows: Int64[Tensor, " m"]) -> dict[str, Tensor]:
-        """Copies of some rows, to take gradients by."""
-        return {name: value[rows].requires_grad_() for name, value in self.value.items()}
+    def rows(self, index: Int64[Tensor, " m"]) -> Float[Tensor, "m c"]:
+        """A copy of some rows, to take gradients by."""
+        return self._value.index_select(0, index).requires_grad_()
 
-    def splats(self, rows: Tensor | slice = slice(None), value: dict[str, Tensor] | None = None) -> Splats:
-        """Some of the splats as they are now, or as ``value`` says."""
+    def splats(self, index: Tensor | None = None, rows: Tensor | None = None) -> Splats:
+        """Some of the splats, or all, as they are now or as ``rows`` says."""
         s = self.start
-        v = {name: every[rows] for name, every in self.value.items()} if value is None else value
-        width_m = self.width_m[rows]
+
+        def some(values: Tensor) -> Tensor:
+            return values if index is None else values.index_select(0, index)
+
+        place, size, turn, opacity, velocity, colour = (some(self._value) if rows is None else rows).split(
+            self._widths, 1
+        )
         return Splats(
-            mean_m=s.mean_m[rows] + v["place"] * width_m,
-            quat_wxyz=F.normalize(s.quat_wxyz[rows] + v["turn"], dim=1),
-            scale_m=s.scale_m[rows] * torch.exp(v["size"]),
-            opacity=torch.sigmoid(v["opacity"]),
-            colour=v["colour"],
-            velocity_mps=s.velocity_mps[rows] + v["velocity"] * width_m * self.per_s[rows],
-            time_s=s.time_s[rows],
-            duration_s=s.duration_s[rows],
-            source=s.source[rows],
+            mean_m=torch.addcmul(some(s.mean_m), place, some(self._width_m)),
+            quat_wxyz=F.normalize(some(s.quat_wxyz) + turn, dim=1),
+            scale_m=some(s.scale_m) * torch.exp(size),
+            opacity=torch.sigmoid(opacity[:, 0]),
+            colour=colour.reshape(len(colour), -1, 3),
+            velocity_mps=torch.addcmul(some(s.velocity_mps), velocity, some(self._width_mps)),
+            time_s=some(s.time_s),
+            duration_s=some(s.duration_s),
+            source=some(s.source),
         )
 
+    def strayed(self, rows: Float[Tensor, "m c"]) -> Float[Tensor, ""]:
+        """Mean over splats of the squared change of place and size."""
+        return (rows[:, :6] ** 2).sum() / max(1, len(rows))
+
     @torch.no_grad()
-    def learn(self, rows: Int64[Tensor, " m"], leaves: dict[str, Tensor], pace: float) -> None:
+    def learn(self, index: Int64[Tensor, " m"], rows: Float[Tensor, "m c"], pace: float) -> None:
         """One step of Adam (Kingma and Ba, 2015) for the splats that the picture showed.
 
         Args:
-            rows: Which splats ``leaves`` are.
-            leaves: With their gradients.
+            index: Which splats ``rows`` are.
+            rows: As they were used, with their gradient.
             pace: Share of ``RATES`` to go.
         """
-        self.asked[rows] += 1
-        shown = _changed(leaves["colour"])
-        rows = rows[shown]
-        self.count[rows] += 1
-        steps = self.count[rows].double()
-        unbias1, unbias2 = (1 / (1 - _BETA1**steps)).float(), (1 / (1 - _BETA2**steps)).float().sqrt()
-        for name, leaf in leaves.items():
-            if leaf.grad is None:
-                continue
-            slope = leaf.grad[shown]
-            shape = (-1,) + (1,) * (slope.ndim - 1)
-            first = self._first[name][rows].lerp_(slope, 1 - _BETA1)
-            second = self._second[name][rows].lerp_(slope * slope, 1 - _BETA2)
-            self._first[name][rows], self._second[name][rows] = first, second
-            step = first * unbias1.view(shape) / (second.sqrt() * unbias2.view(shape) + 1e-12)
-            self.value[name][rows] -= pace * RATES[name] * step
+        assert rows.grad is not None  # Colour always has a part in a picture.
+        self._asked.index_add_(0, index, torch.ones_like(index, dtype=torch.int32))
+        shown = torch.nonzero((rows.grad[:, 14:] != 0).any(1))[:, 0]
+        index, slope = index[shown], rows.grad.index_select(0, shown)
+        count = self._count.index_select(0, index) + 1
+        self._count.index_copy_(0, index, count)
+        first = self._first.index_select(0, index).lerp_(slope, 1 - _BETA1)
+        second = self._second.index_select(0, index).lerp_(slope.square_(), 1 - _BETA2)
+        self._first.index_copy_(0, index, first)
+        self._second.index_copy_(0, index, second)
+        # The corrections of both moments, from a table: pictures are few, splats many.
+        k = torch.arange(1, int(count.max()) + 1, dtype=torch.float64) if len(count) else torch.ones(1).double()
+        table = ((1 - _BETA2**k).sqrt() / (1 - _BETA1**k)).float().to(first.device)
+        step = first.mul_(table[count.long() - 1, None]).div_(second.sqrt_().add_(1e-12)).mul_(self._rates)
+        self._value.index_copy_(0, index, rows.detach().index_select(0, shown).sub_(step, alpha=pace))
 
-    def snapshot(self) -> dict[str, Tensor]:
+    def snapshot(self) -> Tensor:
         """What has been learnt so far."""
-        return {name: value.clone() for name, value in self.value.items()}
+        return self._value.clone()
 
-    def restore(self, snapshot: dict[str, Tensor]) -> None:
+    def restore(self, snapshot: Tensor) -> None:
         """Go back to what had been learnt."""
-        self.value = snapshot
+        self._value = snapshot
 
     def never_shown(self) -> Bool[Tensor, " n"]:
         """Splats that no picture showed, though some were taken while they lived."""
-        return (self.asked > 0) & (self.count == 0)
-
-
-def _changed(leaf: Tensor) -> Bool[Tensor, " m"]:
-    grad = leaf.grad
-    assert grad is not None  # Colour always has a part in a picture.
-    return grad.abs().amax((1, 2)) > 0
+        return (self._asked > 0) & (self._count == 0)

@@ -7,6 +7,7 @@ frames are held out; they tell when more learning would only learn the others by
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -105,12 +106,11 @@ class _Lesson:
 
     def learn(self, learnt: Parameters, i: int, pace: float) -> None:
         """One step towards frame ``i``."""
-        rows = learnt.alive(float(self.clip.time_s[i]))
-        leaves = learnt.leaves(rows)
-        loss = self._loss(self._draw(learnt.splats(rows, leaves), i), i)
-        changed = (leaves["place"] ** 2).sum() + (leaves["size"] ** 2).sum()
-        (loss + self.config.keep * changed / max(1, len(rows))).backward()
-        learnt.learn(rows, leaves, pace)
+        index = learnt.alive(float(self.clip.time_s[i]))
+        rows = learnt.rows(index)
+        loss = self._loss(self._draw(learnt.splats(index, rows), i), i)
+        (loss + self.config.keep * learnt.strayed(rows)).backward()
+        learnt.learn(index, rows, pace)
 
     @torch.no_grad()
     def exam(self, learnt: Parameters, frames: list[int]) -> float:
@@ -146,13 +146,28 @@ def ssim(a: Float[Tensor, "h w 3"], b: Float[Tensor, "h w 3"]) -> Float[Tensor, 
     times as fast.
     """
     x, y = a.permute(2, 0, 1), b.permute(2, 0, 1)
-    mx, my, xx, yy, xy = _windows(torch.stack([x, y, x * x, y * y, x * y]))
+    mx, my, xx, yy, xy = _Means.apply(torch.stack([x, y, x * x, y * y, x * y]))
     covariance, variances = xy - mx * my, xx - mx * mx + yy - my * my
     s = (2 * mx * my + 1e-4) * (2 * covariance + 9e-4) / ((mx * mx + my * my + 1e-4) * (variances + 9e-4))
     return s.mean(0)
 
 
-def _windows(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Means over windows; at the border over what of them is inside."""
-    rows = F.avg_pool2d(images, (7, 1), 1, (3, 0), count_include_pad=False)
-    return F.avg_pool2d(rows, (1, 7), 1, (0, 3), count_include_pad=False)
+class _Means(torch.autograd.Function):
+    """Means over windows; at the border over what of them is inside.
+
+    A box filter with zeros around is its own adjoint, so going back costs as little as going ahead; torch's
+    own way back through its pooling costs several times as much.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor) -> Tensor:
+        ctx.share = _box(torch.ones_like(images[:1, :1]))
+        return _box(images) / ctx.share
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+        return _box(slopes[0] / ctx.share)
+
+
+def _box(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    return F.avg_pool2d(F.avg_pool2d(images, (7, 1), 1, (3, 0)), (1, 7), 1, (0, 3))

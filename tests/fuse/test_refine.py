@@ -122,3 +122,9 @@ def test_ssim_is_one_for_the_same_and_low_for_noise() -> None:
     assert torch.allclose(ssim(a, a), torch.ones(20, 30), atol=1e-4)
     assert float(ssim(a, b).mean()) < 0.2
     assert float(ssim(a, a + 0.01).mean()) > 0.98
+
+
+def test_ssim_has_the_right_slope_up_to_the_border() -> None:
+    g = torch.Generator().manual_seed(1)
+    a, b = (torch.rand(9, 8, 3, generator=g, dtype=torch.float64) for _ in range(2))
+    assert torch.autograd.gradcheck(lambda x: ssim(x, b), (a.requires_grad_(),))

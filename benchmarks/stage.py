@@ -12,7 +12,7 @@ import time
 
 from fourd.generate import SCENES, scene, shoot
 
-HW, FRAMES = (216, 384), 24
+HW, FRAMES = (216, 384), 72
 
 
 def measure(name: str) -> tuple[float, float]:

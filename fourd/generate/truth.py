@@ -62,7 +62,8 @@ def _flow(
     K = cameras.K[j].numpy()
     # The way from the other camera to each point; the sky is so far away that only its direction counts.
     pose = cameras.world_from_cam[j].numpy()
-    _, way = picture.eye_and_rays(cameras, i)
+    sky = len(there) < h * w
+    way = picture.eye_and_rays(cameras, i)[1] if sky else np.empty((h * w, 3), np.float32)
     way[there] = weigh(other.corners, hits[there]) - pose[:3, 3]
     point = turned(way, pose[:3, :3].T)
     z = point[:, 2]

@@ -3,6 +3,7 @@
 from fourd.native.contribution import Contribution, contribution
 from fourd.native.device import require_cuda
 from fourd.native.draw import Picture, draw
-from fourd.native.rasterize import EPS2D_PX, Raster, rasterize
+from fourd.native.inputs import EPS2D_PX
+from fourd.native.rasterize import Raster, rasterize
 
 __all__ = ["EPS2D_PX", "Contribution", "Picture", "Raster", "contribution", "draw", "rasterize", "require_cuda"]

@@ -11,7 +11,8 @@ from torch import Tensor
 from fourd.checked import checked
 from fourd.errors import InputError
 from fourd.native import loader
-from fourd.native.rasterize import EPS2D_PX, check, tensors
+from fourd.native.inputs import EPS2D_PX, NAMES, SCHEMA, VIEW, check, check_dtypes, tensors
+from fourd.native.operators import define
 from fourd.types import Splats
 
 
@@ -26,20 +27,10 @@ class Contribution(NamedTuple):
     """In how many pixels its weight exceeds the threshold."""
 
 
-_NAMES = "mean_m quat_wxyz scale_m opacity colour velocity_mps time_s duration_s K world_from_cam".split()
-_SCHEMA = (
-    f"({', '.join(f'Tensor {name}' for name in _NAMES)}, SymInt h, SymInt w,"
-    " float at_s, float eps2d_px, float near_m, float threshold) -> (Tensor, Tensor, Tensor)"
-)
-
-
-@torch.library.custom_op("fourd::contribution", mutates_args=(), device_types="cpu", schema=_SCHEMA)
 def _contribution(*args: Any) -> tuple[Tensor, ...]:
-    inputs, parameters = args[:10], args[10:]
-    for name, tensor in zip(_NAMES, inputs, strict=True):
-        if tensor.dtype != torch.float32:
-            raise InputError(f"fourd::contribution: {name} has dtype {tensor.dtype}; it must be torch.float32.")
-    out = _out(inputs[0])
+    inputs, parameters = args[: len(NAMES)], args[len(NAMES) :]
+    check_dtypes("contribution", NAMES, inputs)
+    out = _out(*inputs)
     loader.cpu().contribution(
         *(tensor.detach().contiguous().numpy() for tensor in inputs),
         *parameters,
@@ -49,14 +40,12 @@ def _contribution(*args: Any) -> tuple[Tensor, ...]:
     return out
 
 
-@_contribution.register_fake
-def _fake(*args: Any) -> tuple[Tensor, ...]:
-    return _out(args[0])
-
-
-def _out(mean_m: Tensor) -> tuple[Tensor, ...]:
+def _out(mean_m: Tensor, *_: Any) -> tuple[Tensor, ...]:
     n = mean_m.shape[:1]
     return mean_m.new_empty(n), mean_m.new_empty(n), mean_m.new_empty(n, dtype=torch.int32)
+
+
+define("contribution", f"({SCHEMA}, {VIEW}, float threshold) -> (Tensor, Tensor, Tensor)", _contribution, _out)
 
 
 @checked

@@ -8,7 +8,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from fourd.checked import checked
-from fourd.native.rasterize import EPS2D_PX, rasterize
+from fourd.native.inputs import EPS2D_PX
+from fourd.native.rasterize import rasterize
 from fourd.types import Splats
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from fourd.errors import InputError, missing
-from fourd.native.rasterize import EPS2D_PX
+from fourd.native.inputs import EPS2D_PX
 from fourd.native.slice import cut
 from fourd.types import Splats
 

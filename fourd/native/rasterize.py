@@ -5,7 +5,6 @@ What it computes is said by ``reference.py`` and, for one splat and one pixel, b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,15 +14,10 @@ from jaxtyping import Float, Float32, Int32
 from torch import Tensor
 
 from fourd.checked import checked
-from fourd.errors import InputError
 from fourd.native import loader
+from fourd.native.inputs import EPS2D_PX, NAMES, SCHEMA, VIEW, check, check_dtypes, tensors
+from fourd.native.operators import define
 from fourd.types import Splats
-
-EPS2D_PX = 0.05
-"""Variance of the low-pass filter, in square pixels; a box has 1/12. At 0.1 a filmed frame drawn again loses 2 dB."""
-
-MAX_SIDE = 32767
-"""Longest side of a picture that the kernel draws, in pixels."""
 
 
 class Raster(NamedTuple):
@@ -41,20 +35,9 @@ class Raster(NamedTuple):
     """The splat with the greatest weight; -1 where there is none."""
 
 
-_TENSORS = (
-    "mean_m quat_wxyz scale_m opacity colour velocity_mps time_s duration_s K world_from_cam"  # As in `Splats`.
-).split()
-_SCHEMA = (
-    f"({', '.join(f'Tensor {name}' for name in _TENSORS)},"
-    " SymInt h, SymInt w, float at_s, float eps2d_px, float near_m) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
-)
-"""Written out, because the import hook of the tests hides the annotations from torch."""
-
-
-@torch.library.custom_op("fourd::rasterize", mutates_args=(), device_types="cpu", schema=_SCHEMA)
 def _rasterize(*args: Any) -> tuple[Tensor, ...]:
-    tensors, (h, w, *parameters) = args[: len(_TENSORS)], args[len(_TENSORS) :]
-    _same_dtype("rasterize", _TENSORS, tensors)
+    tensors, (h, w, *parameters) = args[: len(NAMES)], args[len(NAMES) :]
+    check_dtypes("rasterize", NAMES, tensors)
     out = _empty(tensors[0], h, w)
     loader.cpu().rasterize(
         *(tensor.detach().contiguous().numpy() for tensor in tensors),
@@ -65,35 +48,22 @@ def _rasterize(*args: Any) -> tuple[Tensor, ...]:
     return out
 
 
-def _same_dtype(operator: str, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
-    for name, tensor in zip(names, tensors, strict=True):
-        if tensor.dtype != torch.float32:
-            raise InputError(f"fourd::{operator}: {name} has dtype {tensor.dtype}; it must be torch.float32.")
-
-
-@_rasterize.register_fake
 def _fake(*args: Any) -> tuple[Tensor, ...]:
-    h, w = args[len(_TENSORS) : len(_TENSORS) + 2]
+    h, w = args[len(NAMES) : len(NAMES) + 2]
     return _empty(args[0], h, w)
 
 
 _PICTURES = "rgb alpha depth_m".split()
 _BY = "by_rgb by_alpha by_depth_m".split()  # What a loss says of them; None for nothing.
-_BACKWARD_SCHEMA = (
-    f"({', '.join(f'Tensor {name}' for name in _TENSORS)}, float at_s, float eps2d_px, float near_m,"
-    f" {', '.join(f'Tensor {name}' for name in _PICTURES)}, {', '.join(f'Tensor? {name}' for name in _BY)})"
-    f" -> ({', '.join(['Tensor'] * len(_TENSORS))})"
-)
 
 
-@torch.library.custom_op("fourd::rasterize_backward", mutates_args=(), device_types="cpu", schema=_BACKWARD_SCHEMA)
 def _rasterize_backward(*args: Any) -> tuple[Tensor, ...]:
     tensors, parameters, pictures, by = args[:10], args[10:13], args[13:16], args[16:]
     # Zeros of numpy's: torch would wake its threads for them, and they do not go back to sleep at once.
     by = [
         torch.from_numpy(np.zeros(p.shape, np.float32)) if b is None else b for p, b in zip(pictures, by, strict=True)
     ]
-    _same_dtype("rasterize_backward", [*_TENSORS, *_PICTURES, *_BY], [*tensors, *pictures, *by])
+    check_dtypes("rasterize_backward", [*NAMES, *_PICTURES, *_BY], [*tensors, *pictures, *by])
     out = _like(tensors)
     loader.cpu().rasterize_backward(
         *(tensor.detach().contiguous().numpy() for tensor in tensors),
@@ -105,7 +75,6 @@ def _rasterize_backward(*args: Any) -> tuple[Tensor, ...]:
     return out
 
 
-@_rasterize_backward.register_fake
 def _fake_backward(*args: Any) -> tuple[Tensor, ...]:
     return _like(args[:10])
 
@@ -129,13 +98,27 @@ def _backward(ctx: Any, *by: Tensor | None) -> tuple[Any, ...]:
     return (*gradients, *[None] * 5)
 
 
-_rasterize.register_autograd(_backward, setup_context=_remember)
-
-
 def _empty(like: Tensor, h: int, w: int) -> tuple[Tensor, ...]:
     alpha, depth_m, median_m = (like.new_empty((h, w), dtype=torch.float32) for _ in range(3))
     rgb, index = like.new_empty((h, w, 3), dtype=torch.float32), like.new_empty((h, w), dtype=torch.int32)
     return rgb, alpha, depth_m, median_m, index
+
+
+define(
+    "rasterize",
+    f"({SCHEMA}, {VIEW}) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _rasterize,
+    _fake,
+    backward=(_backward, _remember),
+)
+define(
+    "rasterize_backward",
+    f"({SCHEMA}, float at_s, float eps2d_px, float near_m,"
+    f" {', '.join(f'Tensor {name}' for name in _PICTURES)}, {', '.join(f'Tensor? {name}' for name in _BY)})"
+    f" -> ({', '.join(['Tensor'] * len(NAMES))})",
+    _rasterize_backward,
+    _fake_backward,
+)
 
 
 @checked
@@ -185,42 +168,3 @@ def rasterize(
             near_m,
         )
     )
-
-
-def tensors(splats: Splats, K: Tensor, world_from_cam: Tensor) -> list[Tensor]:
-    """What the operators on splats take first, in order."""
-    return [*(getattr(splats, name) for name in _TENSORS[:8]), K.float(), world_from_cam.float()]
-
-
-def check(
-    name: str,
-    splats: Splats,
-    K: Tensor,
-    world_from_cam: Tensor,
-    hw: tuple[int, int],
-    time_s: float,
-    eps2d_px: float,
-    near_m: float,
-) -> None:
-    """Refuse what the kernels cannot draw; ``name`` is the function that was asked.
-
-    Raises:
-        InputError: If something is not on the CPU, or a parameter is out of range.
-    """
-    for what, tensor in (("splats", splats.mean_m), ("K", K), ("world_from_cam", world_from_cam)):
-        if tensor.device.type != "cpu":
-            raise InputError(
-                f"native.{name} draws on the CPU, and {what} is on {tensor.device}."
-                " Move it with .to('cpu'), or draw with fourd.render, which knows both."
-            )
-    h, w = hw
-    if not (1 <= h <= MAX_SIDE and 1 <= w <= MAX_SIDE):
-        raise InputError(f"native.{name}: hw is {hw}; each side must be 1 to {MAX_SIDE} pixels.")
-    if not 1e-6 <= eps2d_px <= 1e6:
-        raise InputError(f"native.{name}: eps2d_px is {eps2d_px:g}; it must lie between 1e-6 and 1e6.")
-    if not (near_m > 0 and math.isfinite(near_m)):
-        raise InputError(f"native.{name}: near_m is {near_m:g}; it must be positive and finite.")
-    if not math.isfinite(time_s):
-        raise InputError(f"native.{name}: time_s is {time_s:g}; it must be finite.")
-    if not bool((K.diagonal()[:2] > 0).all() & K.isfinite().all() & world_from_cam.isfinite().all()):
-        raise InputError(f"native.{name}: K and world_from_cam must be finite, and the focal lengths positive.")

@@ -7,7 +7,6 @@ what the kernel means and judges it.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +16,8 @@ from torch import Tensor
 from fourd.checked import checked
 from fourd.errors import InputError
 from fourd.native import reference
-from fourd.native.rasterize import EPS2D_PX, MAX_SIDE
+from fourd.native.inputs import EPS2D_PX, NAMES, SCHEMA, VIEW, check_view, tensors
+from fourd.native.operators import define
 from fourd.types import Splats
 
 
@@ -35,31 +35,12 @@ class Slice(NamedTuple):
     """Which splats of the scene they are."""
 
 
-_TENSORS = (
-    "mean_m quat_wxyz scale_m opacity colour velocity_mps time_s duration_s K world_from_cam"  # As in `rasterize`.
-).split()
-_SCHEMA = (
-    f"({', '.join(f'Tensor {name}' for name in _TENSORS)},"
-    " SymInt h, SymInt w, float at_s, float eps2d_px, float near_m)"
-    " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
-)
-
-
-@torch.library.custom_op("fourd::slice", mutates_args=(), device_types="cpu", schema=_SCHEMA)
 def _slice(*args: Any) -> tuple[Tensor, ...]:
-    (*splats, K, world_from_cam), (h, w, *rest) = args[: len(_TENSORS)], args[len(_TENSORS) :]
+    (*splats, K, world_from_cam), (h, w, *rest) = args[: len(NAMES)], args[len(NAMES) :]
     index = _shown(splats, K, world_from_cam, (h, w), *rest)
     return *_values([tensor[index] for tensor in splats], world_from_cam, rest[0]), index
 
 
-@_slice.register_kernel("cuda")
-def _on_cuda(*args: Any) -> tuple[Tensor, ...]:
-    from fourd.native import slice_cuda
-
-    return slice_cuda.slice(*args)
-
-
-@_slice.register_fake
 def _fake(*args: Any) -> tuple[Tensor, ...]:
     m = torch.library.get_ctx().new_dynamic_size()
     like = args[0]
@@ -97,10 +78,10 @@ def _values(splats: list[Tensor], world_from_cam: Tensor, at_s: float) -> tuple[
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    *splats, _, world_from_cam = inputs[: len(_TENSORS)]
+    *splats, _, world_from_cam = inputs[: len(NAMES)]
     ctx.save_for_backward(*splats, world_from_cam, output[-1])
     ctx.mark_non_differentiable(output[-1])
-    ctx.at_s = inputs[len(_TENSORS) + 2]
+    ctx.at_s = inputs[len(NAMES) + 2]
 
 
 def _backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -126,7 +107,14 @@ def _backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
     return *of_splats, None, back[-1], None, None, None, None, None
 
 
-_slice.register_autograd(_backward, setup_context=_remember)
+define(
+    "slice",
+    f"({SCHEMA}, {VIEW}) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _slice,
+    _fake,
+    "slice_cuda",
+    backward=(_backward, _remember),
+)
 
 
 @checked
@@ -156,11 +144,6 @@ def cut(
             raise InputError(
                 f"slice.cut: {name} is on {tensor.device} and the splats are on {device}; move one of them."
             )
-    h, w = hw
-    if not (1 <= h <= MAX_SIDE and 1 <= w <= MAX_SIDE):
-        raise InputError(f"slice.cut: hw is {hw}; each side must be 1 to {MAX_SIDE} pixels.")
-    if not math.isfinite(time_s):
-        raise InputError(f"slice.cut: time_s is {time_s:g}; it must be finite.")
-    tensors = [getattr(splats, name) for name in _TENSORS[:8]]
-    found = torch.ops.fourd.slice(*tensors, K.float(), world_from_cam.float(), h, w, time_s, eps2d_px, near_m)
+    check_view("slice.cut", hw, time_s)
+    found = torch.ops.fourd.slice(*tensors(splats, K, world_from_cam), *hw, time_s, eps2d_px, near_m)
     return Slice(*found)

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Float32, Int16, UInt8
 from torch import Tensor
@@ -14,18 +12,12 @@ from torch import Tensor
 from fourd.checked import checked
 from fourd.errors import InputError
 from fourd.native import loader
+from fourd.native.operators import define
 
 MAX_PENALTY = 8000
 """Largest penalty of ``semi_global``: sums of costs and penalties must fit into 16 bits."""
 
 
-# The schemas are written out, because the import hook of the tests hides the annotations from torch.
-@torch.library.custom_op(
-    "fourd::plane_sweep",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor reference, Tensor others, Tensor turn, Tensor shift, Tensor rho, float truncation) -> Tensor",
-)
 def _plane_sweep(
     reference: Tensor, others: Tensor, turn: Tensor, shift: Tensor, rho: Tensor, truncation: float
 ) -> Tensor:
@@ -35,24 +27,6 @@ def _plane_sweep(
     return out
 
 
-@_plane_sweep.register_kernel("cuda")
-def _plane_sweep_cuda(*args: Any) -> Any:
-    from fourd.native import sweep_cuda
-
-    return sweep_cuda.plane_sweep(*args)
-
-
-@_plane_sweep.register_fake
-def _(reference: Tensor, others: Tensor, turn: Tensor, shift: Tensor, rho: Tensor, truncation: float) -> Tensor:
-    return reference.new_empty((*reference.shape[:2], len(rho)), dtype=torch.uint8)
-
-
-@torch.library.custom_op(
-    "fourd::semi_global",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor cost, Tensor across, Tensor down, int p1) -> (Tensor, Tensor, Tensor)",
-)
 def _semi_global(cost: Tensor, across: Tensor, down: Tensor, p1: int) -> tuple[Tensor, Tensor, Tensor]:
     plane, lead, residual = (torch.empty(cost.shape[:2], dtype=torch.float32) for _ in range(3))
     arrays = (x.contiguous().numpy() for x in (cost, across, down))
@@ -60,25 +34,6 @@ def _semi_global(cost: Tensor, across: Tensor, down: Tensor, p1: int) -> tuple[T
     return plane, lead, residual
 
 
-@_semi_global.register_kernel("cuda")
-def _semi_global_cuda(*args: Any) -> Any:
-    from fourd.native import sweep_cuda
-
-    return sweep_cuda.semi_global(*args)
-
-
-@_semi_global.register_fake
-def _(cost: Tensor, across: Tensor, down: Tensor, p1: int) -> tuple[Tensor, Tensor, Tensor]:
-    plane, lead, residual = (cost.new_empty(cost.shape[:2], dtype=torch.float32) for _ in range(3))
-    return plane, lead, residual
-
-
-@torch.library.custom_op(
-    "fourd::smooth_along_edges",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor maps, Tensor across, Tensor down, float strength, int rounds) -> Tensor",
-)
 def _smooth_along_edges(maps: Tensor, across: Tensor, down: Tensor, strength: float, rounds: int) -> Tensor:
     out = maps.clone(memory_format=torch.contiguous_format)
     arrays = (x.contiguous().numpy() for x in (out, across, down))
@@ -86,16 +41,29 @@ def _smooth_along_edges(maps: Tensor, across: Tensor, down: Tensor, strength: fl
     return out
 
 
-@_smooth_along_edges.register_kernel("cuda")
-def _smooth_along_edges_cuda(*args: Any) -> Any:
-    from fourd.native import sweep_cuda
-
-    return sweep_cuda.smooth_along_edges(*args)
-
-
-@_smooth_along_edges.register_fake
-def _(maps: Tensor, across: Tensor, down: Tensor, strength: float, rounds: int) -> Tensor:
-    return torch.empty_like(maps, memory_format=torch.contiguous_format)
+define(
+    "plane_sweep",
+    "(Tensor reference, Tensor others, Tensor turn, Tensor shift, Tensor rho, float truncation) -> Tensor",
+    _plane_sweep,
+    lambda reference, others, turn, shift, rho, _: reference.new_empty(
+        (*reference.shape[:2], len(rho)), dtype=torch.uint8
+    ),
+    "sweep_cuda",
+)
+define(
+    "semi_global",
+    "(Tensor cost, Tensor across, Tensor down, int p1) -> (Tensor, Tensor, Tensor)",
+    _semi_global,
+    lambda cost, *_: tuple(cost.new_empty(cost.shape[:2], dtype=torch.float32) for _ in range(3)),
+    "sweep_cuda",
+)
+define(
+    "smooth_along_edges",
+    "(Tensor maps, Tensor across, Tensor down, float strength, int rounds) -> Tensor",
+    _smooth_along_edges,
+    lambda maps, *_: torch.empty_like(maps, memory_format=torch.contiguous_format),
+    "sweep_cuda",
+)
 
 
 @checked

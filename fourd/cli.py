@@ -19,6 +19,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from fourd.errors import FourdError, InputError
+from fourd.formats import OF_ONE_MOMENT
 from fourd.view import output, terminal
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def export(
             Gaussians; NAME.json the source cameras (transforms.json).
         at: The moment of a .ply, .spz or .splat.
     """
-    moments = dict.fromkeys((".ply", ".spz", ".splat"), "one moment")
+    moments = dict.fromkeys(OF_ONE_MOMENT, "one moment")
     output.check_target(out, {**moments, ".json": "the source cameras", ".html": "a page", ".glb": "the scene"})
     if at is not None and out.suffix.lower() not in moments:
         raise InputError(f"--at chooses the moment of a {', '.join(moments)}; '{out.name}' holds all of them.")

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fourd import media, render
+from fourd import formats, media, render
 from fourd.errors import InputError
-from fourd.formats import glb, html, ply, splat, spz, transforms
+from fourd.formats import glb, html, transforms
 from fourd.geometry import clock, paths
 from fourd.types import Cameras, Frames, Provenance, Sound, Splats
 
-_OF_ONE_MOMENT = {".ply": ply, ".spz": spz, ".splat": splat}
 _IN_STEP_S = 0.04
 """Pictures and sound may be so far apart before anybody minds (ITU-R BT.1359: 45 ms early is noticed)."""
 
@@ -60,8 +59,8 @@ class Scene:
         suffix = Path(path).suffix.lower()
         if suffix == ".glb":
             self.save(path)
-        elif suffix in _OF_ONE_MOMENT:
-            _OF_ONE_MOMENT[suffix].write(Path(path), self.splats, self.middle_s if time_s is None else time_s)
+        elif suffix in formats.OF_ONE_MOMENT:
+            formats.write_moment(path, self.splats, self.middle_s if time_s is None else time_s)
         elif suffix == ".json":
             transforms.write(Path(path), self.cameras)
         elif suffix == ".html":

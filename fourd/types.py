@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Float16, Float32, Float64, UInt8
 from torch import Tensor
 
-from fourd import fields
+from fourd import fields, poses
 from fourd.errors import InputError
 
 SEEN, INVENTED = 0, 1
@@ -176,11 +176,7 @@ class Cameras(fields.Noun):
     @property
     def cam_from_world(self) -> Float32[Tensor, "t 4 4"]:
         """The inverse poses, which take the world's points to the camera's."""
-        inverse = self.world_from_cam.clone()
-        Rt = self.world_from_cam[:, :3, :3].mT
-        inverse[:, :3, :3] = Rt
-        inverse[:, :3, 3] = -(Rt @ self.world_from_cam[:, :3, 3:])[..., 0]
-        return inverse
+        return poses.inverse(self.world_from_cam)
 
     @property
     def centre_m(self) -> Float32[Tensor, "t 3"]:

@@ -14,7 +14,7 @@ STAGES = {"media", "generate", "motion", "camera", "depth", "fuse", "inpaint", "
 
 TIERS: list[set[str]] = [
     {"errors", "checked"},
-    {"events", "fields", "files"},
+    {"events", "fields", "files", "poses"},
     {"types"},
     {"native"},
     {"geometry"},

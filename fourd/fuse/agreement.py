@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fourd import poses
 from fourd.fuse.views import View, Views, pick
-from fourd.geometry import pinhole, rigid
+from fourd.geometry import pinhole
 
 FINEST, WIDEST = 0.01, 0.06
 """Bounds of the tolerance: rounding and slopes even where depth is exact; more would weld things together."""
@@ -38,7 +39,7 @@ def disagreement(views: Views, frames: Sequence[int], pairs: int = 8) -> float:
 def _differences(one: View, other: View) -> Tensor:
     """Relative differences of the depth that one view predicts for another, where both see what stands still."""
     world = one.to_world(one.point_m[~one.moving])
-    xy, z = pinhole.project(pinhole.transform(rigid.inverse(other.world_from_cam), world), other.K)
+    xy, z = pinhole.project(pinhole.transform(poses.inverse(other.world_from_cam), world), other.K)
     h, w = other.hw
     inside = (z > 0) & (xy >= 0).all(-1) & (xy[:, 0] < w) & (xy[:, 1] < h)
     xy, z = xy[inside], z[inside]

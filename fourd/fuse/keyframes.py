@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fourd.events import Progress, Steps
 from fourd.fuse.cloud import SIGMA_PX, Cloud
+from fourd.fuse.neighbours import around
 from fourd.fuse.views import View, Views, dilate
 from fourd.native.evidence import Evidence, evidence
 from fourd.native.fusion import Planes, consistency, redundant
@@ -62,7 +63,7 @@ class Keyframes(NamedTuple):
         """Move every pixel to where the frames see it in the mean, and forget those that they look through."""
         fused, lost = torch.empty_like(self.planes.inverse), torch.empty_like(self.planes.sure)
         for k in range(len(self.views)):
-            others = sorted({j for a in APART for j in (k - a, k + a) if 0 <= j < len(self.views)})
+            others = around(k, APART, len(self.views))
             said = consistency(self.planes, k, others, tolerance)
             fused[k] = said.fused
             support = said.support + self.planes.sure[k] / 255

@@ -73,13 +73,13 @@ def refine(
     learnt = Parameters(splats)
     generator = torch.Generator().manual_seed(config.seed)
     order: list[int] = []
-    best = (lesson.exam(learnt, held), learnt.snapshot())
+    best = (lesson.exam(learnt, held), learnt.snapshot()) if held else None
     total = steps + len(held)
     for step in range(steps):
         if not order:
             order = [taught[k] for k in torch.randperm(len(taught), generator=generator).tolist()]
         lesson.learn(learnt, order.pop(), _SLOWEST ** (step / steps))
-        if held and (step + 1) * _EXAMS // steps > step * _EXAMS // steps:
+        if best is not None and (step + 1) * _EXAMS // steps > step * _EXAMS // steps:
             mark = lesson.exam(learnt, held)
             if mark >= best[0]:
                 learnt.restore(best[1])
@@ -116,7 +116,7 @@ class _Lesson:
     def exam(self, learnt: Parameters, frames: list[int]) -> float:
         """Mean loss over some frames."""
         losses = [self._loss(self._draw(learnt.splats(learnt.alive(float(self.clip.time_s[i]))), i), i) for i in frames]
-        return float(sum(losses)) / max(1, len(losses))
+        return float(sum(losses)) / len(losses)
 
     def _draw(self, splats: Splats, i: int) -> Picture:
         cameras, time_s = self.cameras, float(self.clip.time_s[i])

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
+from fourd.fuse.neighbours import around
 from fourd.native.fusion import Planes, consistency
 from fourd.types import Cameras, DepthMaps
 
@@ -40,7 +41,7 @@ class Verdicts:
     def _judge(self, i: int) -> tuple[Tensor, Tensor]:
         maps = self._maps
         sure = (maps.confidence[i] >= SURE) & torch.isfinite(maps.depth_m[i])
-        others = sorted({j for a in AHEAD for j in (i - a, i + a) if 0 <= j < len(maps)})
+        others = around(i, AHEAD, len(maps))
         if not others or not bool(sure.any()):
             nothing = torch.zeros(maps.hw, dtype=torch.bool)
             return nothing, nothing

@@ -106,13 +106,3 @@ def look_at(
     pose = torch.eye(4, dtype=eye.dtype, device=eye.device).expand(*eye.shape[:-1], 4, 4).clone()
     pose[..., :3, :] = torch.stack([right, down, forward, eye], -1)
     return pose
-
-
-@checked
-def inverse(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
-    """Inverse of rigid motions, exactly rigid again."""
-    result = pose.clone()
-    Rt = pose[..., :3, :3].mT
-    result[..., :3, :3] = Rt
-    result[..., :3, 3] = -(Rt @ pose[..., :3, 3:])[..., 0]
-    return result

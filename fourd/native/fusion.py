@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float32, UInt8
 from torch import Tensor
 
+from fourd import poses
 from fourd.checked import checked
 from fourd.errors import InputError
 from fourd.native import loader
@@ -71,11 +72,7 @@ class Planes(NamedTuple):
     @property
     def cam_from_world(self) -> Float32[Tensor, "m 4 4"]:
         """The inverse poses."""
-        inverse = self.world_from_cam.clone()
-        Rt = self.world_from_cam[:, :3, :3].mT
-        inverse[:, :3, :3] = Rt
-        inverse[:, :3, 3] = -(Rt @ self.world_from_cam[:, :3, 3:])[..., 0]
-        return inverse
+        return poses.inverse(self.world_from_cam)
 
 
 class Said(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from fourd import poses
 from fourd.errors import InputError, missing
 from fourd.native.inputs import EPS2D_PX
 from fourd.native.slice import cut
@@ -60,7 +61,8 @@ def draw(
         scales=shown.scale_m,
         opacities=shown.opacity,
         colors=shown.rgb,
-        viewmats=_inverse(world_from_cam.float())[None],
+        # Of the entries that the CPU's rasterizer reads, so that their gradients are the same.
+        viewmats=poses.inverse(world_from_cam.float())[None],
         Ks=K.float()[None],
         width=w,
         height=h,
@@ -71,12 +73,3 @@ def draw(
         rasterize_mode="antialiased",
     )
     return pictures[0, ..., :3], alpha[0, ..., 0], pictures[0, ..., 3]
-
-
-def _inverse(world_from_cam: Tensor) -> Tensor:
-    """Of a rigid pose, from the entries that the CPU's rasterizer reads, so that their gradients are the same."""
-    cam_from_world = world_from_cam.clone()
-    turn = world_from_cam[:3, :3].mT
-    cam_from_world[:3, :3] = turn
-    cam_from_world[:3, 3] = -(turn @ world_from_cam[:3, 3])
-    return cam_from_world

@@ -95,64 +95,106 @@ FOURD_HD Moment at_moment(const float mean[3], const float velocity[3], float op
     return m;
 }
 
+// How the camera sees a splat's axes: what `project` needs, and its derivative (gradient.h) again. a and b
+// are the rows of (Jacobian x cam_from_world x the splat's rotation and scale): they span the covariance,
+// which is [aa ab; ab bb], so that it cannot lose its definiteness to rounding.
+struct Span {
+    bool in_front;
+    float x_n, y_n, z, inv_z;                           // The centre: x/z, y/z and z in the camera.
+    float xc, yc;                                       // x/z and y/z, kept within bounds in the Jacobian.
+    float j00, j01, j02, j11, j12;                      // The Jacobian of the perspective; j10 is 0.
+    float p0, p1, p2, r0, r1, r2;                       // Its rows x cam_from_world.
+    float m00, m01, m02, m10, m11, m12, m20, m21, m22;  // The splat's rotation.
+    float limit, s0, s1, s2;                            // Its standard deviations, kept below the limit.
+    float pm0, pm1, pm2, rm0, rm1, rm2;                 // The rows x its rotation.
+    float a0, a1, a2, b0, b1, b2;
+    float ab, n0, n1, n2;  // n = a x b
+    float det_sharp, det;  // Determinants of the covariance, and of what the low-pass filter makes of it.
+    float xx, yy;          // The latter's diagonal.
+};
+
 // q = (w, x, y, z), unit; s = standard deviations along the splat's own axes.
-FOURD_HD Ellipse project(const Camera& c, const Moment& m, const float q[4], const float s[3]) {
-    Ellipse e;
+FOURD_HD Span span(const Camera& c, const Moment& m, const float q[4], const float s[3]) {
+    Span f;
     const float x = c.R[0] * m.x + c.R[1] * m.y + c.R[2] * m.z + c.t[0];
     const float y = c.R[3] * m.x + c.R[4] * m.y + c.R[5] * m.z + c.t[1];
-    const float z = c.R[6] * m.x + c.R[7] * m.y + c.R[8] * m.z + c.t[2];
-    const bool in_front = z > c.near_m;
-    const float inv_z = 1.0f / (in_front ? z : 1.0f);
-    const float x_n = x * inv_z, y_n = y * inv_z;
-    e.x = c.fx * x_n + c.skew * y_n + c.cx;
-    e.y = c.fy * y_n + c.cy;
-    e.z = z;
-
-    // The two rows of (Jacobian x cam_from_world), then x the splat's rotation and scale: a and b span the
-    // covariance, which is [aa ab; ab bb], so that it cannot lose its definiteness to rounding.
-    const float xc = clamp(x_n, c.x_min, c.x_max), yc = clamp(y_n, c.y_min, c.y_max);
-    const float j00 = c.fx * inv_z, j01 = c.skew * inv_z, j02 = -(c.fx * xc + c.skew * yc) * inv_z;
-    const float j11 = c.fy * inv_z, j12 = -c.fy * yc * inv_z;
-    const float p0 = j00 * c.R[0] + j01 * c.R[3] + j02 * c.R[6];
-    const float p1 = j00 * c.R[1] + j01 * c.R[4] + j02 * c.R[7];
-    const float p2 = j00 * c.R[2] + j01 * c.R[5] + j02 * c.R[8];
-    const float r0 = j11 * c.R[3] + j12 * c.R[6];
-    const float r1 = j11 * c.R[4] + j12 * c.R[7];
-    const float r2 = j11 * c.R[5] + j12 * c.R[8];
-    const float limit = c.scale_max * (in_front ? z : 1.0f);
-    const float s0 = min2(limit, s[0]), s1 = min2(limit, s[1]), s2 = min2(limit, s[2]);  // NaN stays NaN.
+    f.z = c.R[6] * m.x + c.R[7] * m.y + c.R[8] * m.z + c.t[2];
+    f.in_front = f.z > c.near_m;
+    f.inv_z = 1.0f / (f.in_front ? f.z : 1.0f);
+    f.x_n = x * f.inv_z;
+    f.y_n = y * f.inv_z;
+    f.xc = clamp(f.x_n, c.x_min, c.x_max);
+    f.yc = clamp(f.y_n, c.y_min, c.y_max);
+    f.j00 = c.fx * f.inv_z;
+    f.j01 = c.skew * f.inv_z;
+    f.j02 = -(c.fx * f.xc + c.skew * f.yc) * f.inv_z;
+    f.j11 = c.fy * f.inv_z;
+    f.j12 = -c.fy * f.yc * f.inv_z;
+    f.p0 = f.j00 * c.R[0] + f.j01 * c.R[3] + f.j02 * c.R[6];
+    f.p1 = f.j00 * c.R[1] + f.j01 * c.R[4] + f.j02 * c.R[7];
+    f.p2 = f.j00 * c.R[2] + f.j01 * c.R[5] + f.j02 * c.R[8];
+    f.r0 = f.j11 * c.R[3] + f.j12 * c.R[6];
+    f.r1 = f.j11 * c.R[4] + f.j12 * c.R[7];
+    f.r2 = f.j11 * c.R[5] + f.j12 * c.R[8];
+    f.limit = c.scale_max * (f.in_front ? f.z : 1.0f);
+    f.s0 = min2(f.limit, s[0]);  // NaN stays NaN.
+    f.s1 = min2(f.limit, s[1]);
+    f.s2 = min2(f.limit, s[2]);
     const float qw = q[0], qx = q[1], qy = q[2], qz = q[3];
-    const float m00 = 1 - 2 * (qy * qy + qz * qz), m01 = 2 * (qx * qy - qw * qz),
-                m02 = 2 * (qx * qz + qw * qy);
-    const float m10 = 2 * (qx * qy + qw * qz), m11 = 1 - 2 * (qx * qx + qz * qz),
-                m12 = 2 * (qy * qz - qw * qx);
-    const float m20 = 2 * (qx * qz - qw * qy), m21 = 2 * (qy * qz + qw * qx),
-                m22 = 1 - 2 * (qx * qx + qy * qy);
-    const float a0 = s0 * (p0 * m00 + p1 * m10 + p2 * m20), b0 = s0 * (r0 * m00 + r1 * m10 + r2 * m20);
-    const float a1 = s1 * (p0 * m01 + p1 * m11 + p2 * m21), b1 = s1 * (r0 * m01 + r1 * m11 + r2 * m21);
-    const float a2 = s2 * (p0 * m02 + p1 * m12 + p2 * m22), b2 = s2 * (r0 * m02 + r1 * m12 + r2 * m22);
-    const float aa = a0 * a0 + a1 * a1 + a2 * a2, bb = b0 * b0 + b1 * b1 + b2 * b2;
-    const float ab = a0 * b0 + a1 * b1 + a2 * b2;
+    f.m00 = 1 - 2 * (qy * qy + qz * qz);
+    f.m01 = 2 * (qx * qy - qw * qz);
+    f.m02 = 2 * (qx * qz + qw * qy);
+    f.m10 = 2 * (qx * qy + qw * qz);
+    f.m11 = 1 - 2 * (qx * qx + qz * qz);
+    f.m12 = 2 * (qy * qz - qw * qx);
+    f.m20 = 2 * (qx * qz - qw * qy);
+    f.m21 = 2 * (qy * qz + qw * qx);
+    f.m22 = 1 - 2 * (qx * qx + qy * qy);
+    f.pm0 = f.p0 * f.m00 + f.p1 * f.m10 + f.p2 * f.m20;
+    f.pm1 = f.p0 * f.m01 + f.p1 * f.m11 + f.p2 * f.m21;
+    f.pm2 = f.p0 * f.m02 + f.p1 * f.m12 + f.p2 * f.m22;
+    f.rm0 = f.r0 * f.m00 + f.r1 * f.m10 + f.r2 * f.m20;
+    f.rm1 = f.r0 * f.m01 + f.r1 * f.m11 + f.r2 * f.m21;
+    f.rm2 = f.r0 * f.m02 + f.r1 * f.m12 + f.r2 * f.m22;
+    f.a0 = f.s0 * f.pm0;
+    f.a1 = f.s1 * f.pm1;
+    f.a2 = f.s2 * f.pm2;
+    f.b0 = f.s0 * f.rm0;
+    f.b1 = f.s1 * f.rm1;
+    f.b2 = f.s2 * f.rm2;
+    const float aa = f.a0 * f.a0 + f.a1 * f.a1 + f.a2 * f.a2, bb = f.b0 * f.b0 + f.b1 * f.b1 + f.b2 * f.b2;
+    f.ab = f.a0 * f.b0 + f.a1 * f.b1 + f.a2 * f.b2;
     // |a x b|^2 is aa bb - ab^2 without the cancellation.
-    const float n0 = a1 * b2 - a2 * b1, n1 = a2 * b0 - a0 * b2, n2 = a0 * b1 - a1 * b0;
-    const float det_sharp = n0 * n0 + n1 * n1 + n2 * n2;
-    const float det = det_sharp + c.eps2d_px * (aa + bb) + c.eps2d_px * c.eps2d_px;
-    const float xx = aa + c.eps2d_px, yy = bb + c.eps2d_px;
+    f.n0 = f.a1 * f.b2 - f.a2 * f.b1;
+    f.n1 = f.a2 * f.b0 - f.a0 * f.b2;
+    f.n2 = f.a0 * f.b1 - f.a1 * f.b0;
+    f.det_sharp = f.n0 * f.n0 + f.n1 * f.n1 + f.n2 * f.n2;
+    f.det = f.det_sharp + c.eps2d_px * (aa + bb) + c.eps2d_px * c.eps2d_px;
+    f.xx = aa + c.eps2d_px;
+    f.yy = bb + c.eps2d_px;
+    return f;
+}
 
-    const float opacity = m.opacity * sqrtf(det_sharp / det);
+FOURD_HD Ellipse project(const Camera& c, const Moment& m, const float q[4], const float s[3]) {
+    const Span f = span(c, m, q, s);
+    Ellipse e;
+    e.x = c.fx * f.x_n + c.skew * f.y_n + c.cx;
+    e.y = c.fy * f.y_n + c.cy;
+    e.z = f.z;
+    const float opacity = m.opacity * sqrtf(f.det_sharp / f.det);
     const bool bright = opacity >= kAlphaMin;
     const float half_log2e = 0.72134752f;
-    e.slope = ab / yy;
-    e.inv_sx = sqrtf(half_log2e * yy / det);
-    e.inv_sy = sqrtf(half_log2e / yy);
+    e.slope = f.ab / f.yy;
+    e.inv_sx = sqrtf(half_log2e * f.yy / f.det);
+    e.inv_sy = sqrtf(half_log2e / f.yy);
     e.log2_opacity = log2_fast(bright ? opacity : 1.0f);
     e.reach = e.log2_opacity - kLog2AlphaMin;
     // A hundredth of a pixel more, so that rounding never cuts off what the pixels themselves would accept.
-    e.half_w = sqrtf(e.reach * xx * (1 / half_log2e)) + 0.01f;
-    e.half_h = sqrtf(e.reach * yy * (1 / half_log2e)) + 0.01f;
-    e.tilt = ab * sqrtf(e.reach * (1 / half_log2e) / xx);
+    e.half_w = sqrtf(e.reach * f.xx * (1 / half_log2e)) + 0.01f;
+    e.half_h = sqrtf(e.reach * f.yy * (1 / half_log2e)) + 0.01f;
+    e.tilt = f.ab * sqrtf(e.reach * (1 / half_log2e) / f.xx);
     // NaN and infinity fail these comparisons and are left out.
-    e.visible = in_front & bright & (e.x + e.half_w > 0.5f) & (e.x - e.half_w < (float)c.w - 0.5f) &
+    e.visible = f.in_front & bright & (e.x + e.half_w > 0.5f) & (e.x - e.half_w < (float)c.w - 0.5f) &
                 (e.y + e.half_h > 0.5f) & (e.y - e.half_h < (float)c.h - 0.5f);
     return e;
 }

@@ -6,6 +6,7 @@ in both, and the nearer hit counts.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -62,14 +63,13 @@ class Geometry:
         self.texels_per_m = np.sqrt(np.maximum(area, 1e-6) / np.maximum(extent, 1e-12)).astype(np.float32)
         self.still_corners, self.still_normals = _place(self.still, 0.0)
         self.still_scene = _scene(self.still_corners)
-        self.at = lru_cache(maxsize=12)(self._at)
-
-    def _at(self, time_s: float) -> Moment:
-        return Moment(self, time_s)
+        # Moments refer to the geometry weakly, or they and it would hold each other, and hundreds of megabytes.
+        me = weakref.proxy(self)
+        self.at = lru_cache(maxsize=12)(lambda time_s: Moment(me, time_s))
 
 
 class Moment:
-    """The stage at one moment, ready for rays."""
+    """The stage at one moment, ready for rays as long as its geometry is held."""
 
     def __init__(self, geometry: Geometry, time_s: float) -> None:
         corners, normals = _place(geometry.moving, time_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import cv2
@@ -12,6 +14,7 @@ import torch
 from fourd.errors import InputError
 from fourd.events import Progress
 from fourd.generate import Lamp, Prop, Sky, Stage, Sun, meshes, motions, rigs, scene, shoot, shooting, textures
+from fourd.generate.tracing import Geometry
 from fourd.geometry.pinhole import pixel_grid
 from tests.generate.conftest import HW, cameras, wall
 
@@ -173,3 +176,17 @@ def test_bad_input_is_refused_with_one_clear_error() -> None:
         InputError, match=r"Texture 0 is uint8 of shape \(20, 20, 3\); .* a power of two from 8 to 4096"
     ):
         shoot(Stage([odd]), cameras((0, 0, 0)))
+
+
+def test_a_stage_that_was_filmed_is_forgotten_at_once(even: Callable[..., Stage]) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        geometry = Geometry(even(wall(-3.0), wall(-2.0, 1.0, name="mover", pose=motions.circling((0.0, 0.0, 0.0), 0.2, 2.0))))
+        geometry.at(0.0), geometry.at(0.5)
+        assert geometry.at(0.0) is geometry.at(0.0)
+        gone = weakref.ref(geometry)
+        del geometry
+        assert gone() is None, "something holds it that only a search for cycles would find"
+    finally:
+        gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
@@ -35,9 +34,6 @@ def shard(seed: int, number: int, hw: tuple[int, int], pictures: int, textures: 
             seen = np.append(living, False)[np.where(hits.face >= 0, place.geometry.prop[hits.face], -1)]
             alive.append(seen.reshape(hw).astype(np.uint8))
             focal.append(float(place.cameras.K[i, 0, 0]))
-        # A stage and its cache of moments hold each other, and hundreds of megabytes.
-        del place
-        gc.collect()
     return Shard(np.stack(images), np.stack(depths), np.stack(alive), np.array(focal, np.float32))
 
 

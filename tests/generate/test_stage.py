@@ -182,7 +182,8 @@ def test_a_stage_that_was_filmed_is_forgotten_at_once(even: Callable[..., Stage]
     gc.collect()
     gc.disable()
     try:
-        geometry = Geometry(even(wall(-3.0), wall(-2.0, 1.0, name="mover", pose=motions.circling((0.0, 0.0, 0.0), 0.2, 2.0))))
+        mover = wall(-2.0, 1.0, name="mover", pose=motions.circling((0.0, 0.0, 0.0), 0.2, 2.0))
+        geometry = Geometry(even(wall(-3.0), mover))
         geometry.at(0.0), geometry.at(0.5)
         assert geometry.at(0.0) is geometry.at(0.0)
         gone = weakref.ref(geometry)

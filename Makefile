@@ -10,7 +10,7 @@ PACKAGES       := $(wildcard fourd/*/__init__.py fourd/*/*/__init__.py)
 NATIVE_SOURCES := $(wildcard cuda_ext/include/*.h cuda_ext/cpu/*.cpp cuda_ext/cpu/*.h cuda_ext/cpu/CMakeLists.txt)
 
 SOURCES := $(wildcard fourd/*.py fourd/*/*.py)
-LIFTING := $(filter-out fourd/cli.py fourd/doctor.py fourd/view/%,$(SOURCES))
+LIFTING := $(filter-out fourd/cli.py fourd/commands/% fourd/doctor.py fourd/view/%,$(SOURCES))
 DEMO    := $(addprefix out/demo/,scene.glb orbit.mp4 bullet_time.mp4 depth.mp4 contact_sheet.png)
 
 .PHONY: help setup native demo test bench sanitize lint types check format clean

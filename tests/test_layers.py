@@ -22,6 +22,7 @@ TIERS: list[set[str]] = [
     {"scene"},
     {"pipeline"},
     {"view", "batch", "doctor", "train"},
+    {"commands"},
     {"cli"},
 ]
 

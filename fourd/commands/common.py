@@ -1,0 +1,53 @@
+"""What several commands share: how their arguments look, and how files and devices are spoken of."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from fourd.scene import Scene
+
+
+def optional(metavar: str, meaning: str, **more: Any) -> Any:
+    """An option that may stay away; ``meaning`` is what happens then."""
+    return arg(metavar=metavar, help_behavior_hint=f"(default: {meaning})", **more)
+
+
+ClipArg = Annotated[str, Positional, arg(metavar="CLIP")]
+SceneArg = Annotated[Path, Positional, arg(metavar="SCENE")]
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that cannot be used, before the work."""
+    if device == "cuda":
+        from fourd.native import require_cuda
+
+        require_cuda("--device cuda was asked for")
+
+
+def opened(path: Path, device: str = "cpu") -> Scene:
+    """The scene of a file, with its splats on ``device``."""
+    from fourd.scene import Scene
+
+    scene = Scene.open(path)
+    return dataclasses.replace(scene, splats=scene.splats.to(device)) if device != "cpu" else scene
+
+
+def size_bytes(path: Path) -> int:
+    """How long a file is; 0 where there is none."""
+    return path.stat().st_size if path.is_file() else 0
+
+
+def megabytes(path: Path) -> str:
+    """The same for people."""
+    return f"{size_bytes(path) / 1e6:.1f} MB"
+
+
+def quoted(path: Path) -> str:
+    """A path as one word of a shell."""
+    return shlex.quote(str(path))

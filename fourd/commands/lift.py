@@ -1,0 +1,98 @@
+"""`fourd lift`: a video becomes a scene."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from fourd.commands.common import ClipArg, check_device, megabytes, optional, quoted
+from fourd.view import output, terminal
+
+
+def lift(
+    clip: ClipArg,
+    /,
+    out: Annotated[Path | None, optional("SCENE.glb", "CLIP's name in the current folder", aliases=["-o"])] = None,
+    quality: Literal["draft", "standard", "high"] = "standard",
+    size: Annotated[int, arg(metavar="PIXELS")] = 640,
+    start: Annotated[float, arg(metavar="SECONDS")] = 0.0,
+    duration: Annotated[float | None, optional("SECONDS", "to the end")] = None,
+    fps: Annotated[float | None, optional("RATE", "every frame, at its own time")] = None,
+    camera: Annotated[str, arg(metavar="NAME")] = "flow",
+    camera_file: Annotated[Path | None, optional("FILE", "none")] = None,
+    depth: Annotated[str, arg(metavar="NAME")] = "parallax",
+    depth_file: Annotated[Path | None, optional("FILE", "none")] = None,
+    device: Literal["cpu", "cuda"] = "cpu",
+    seed: int = 0,
+    limits_frames: Annotated[int | None, optional("COUNT", "10000", name="limits.frames")] = None,
+    limits_seconds: Annotated[float | None, optional("SECONDS", "3600", name="limits.seconds")] = None,
+    limits_pixels: Annotated[int | None, optional("COUNT", "64000000", name="limits.pixels")] = None,
+    limits_bytes: Annotated[int | None, optional("BYTES", "8000000000", name="limits.bytes")] = None,
+) -> None:
+    """Turn a video into a 4D scene.
+
+    Args:
+        clip: A video, an animation, a picture, or a folder or glob of pictures.
+        out: The scene to write; what is there is replaced.
+        quality: How finely to fuse: draft is quicker, high keeps more splats.
+        size: Longer side of the working picture; pictures are never enlarged. 0 keeps the clip's own size.
+        start: Where in the clip to begin.
+        duration: How much of the clip to lift.
+        fps: Take so many frames a second.
+        camera: How to find the cameras: flow (from the pictures), still (the camera never moves) or file.
+        camera_file: The cameras: transforms.json, a COLMAP text model's folder, or .npz. Implies --camera file.
+        depth: How to find depth: parallax (from the camera's motion), embedded (a small network), prior (a plain
+            guess) or file.
+        depth_file: The depth maps: .npz, or a folder of 16-bit PNGs. Implies --depth file.
+        device: Where the splats live while they are made.
+        seed: The same clip, options and seed give the same scene.
+        limits_frames: Refuse clips of more frames.
+        limits_seconds: Refuse longer clips.
+        limits_pixels: Refuse pictures of more pixels.
+        limits_bytes: Refuse clips that need more memory at the working size.
+    """
+    target = out or Path(f"{Path(clip).stem.strip('*?[]') or 'scene'}.glb")
+    output.check_target(target, {".glb": "the scene"})
+    check_device(device)
+    from fourd import pipeline
+    from fourd.types import Clip, Limits
+
+    caps = {
+        "frames": limits_frames,
+        "seconds": limits_seconds,
+        "pixels": limits_pixels,
+        "bytes": limits_bytes,
+    }
+    config = pipeline.Config(
+        camera="file" if camera_file else camera,
+        camera_file=camera_file,
+        depth="file" if depth_file else depth,
+        depth_file=depth_file,
+        quality=quality,
+        size=size or None,
+        device=device,
+        seed=seed,
+    )
+    console = terminal.console()
+    pictures = Clip.open(
+        clip,
+        start_s=start,
+        duration_s=duration,
+        fps=fps,
+        size=size or None,
+        limits=dataclasses.replace(Limits(), **{k: v for k, v in caps.items() if v is not None}),
+    )
+    h, w = pictures.hw
+    terminal.say(console, f"{clip}: {len(pictures)} frames of {w} x {h} pixels, {pictures.duration_s:.2f} s")
+    scene = terminal.follow(pipeline.steps(pictures, config), console)
+    scene.save(target)
+    print(f"{target}: {len(scene.splats):,} splats, {megabytes(target)}")
+    terminal.say(
+        console,
+        f"lifted in {terminal.said(sum(scene.provenance.seconds.values()))}. To look at it:\n"
+        f"  fourd view {quoted(target)}\n"
+        f"  fourd render {quoted(target)} --path orbit -o {quoted(target.with_name(f'{target.stem}_orbit.mp4'))}",
+    )

@@ -1,0 +1,80 @@
+"""Filling what nobody saw: pictures with holes go in, whole pictures with their depth come out.
+
+The stage sees pictures, masks and depth and nothing else: never a splat, a camera or a clip.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Bool
+from torch import Tensor
+
+from fourd.errors import InputError, missing
+from fourd.events import Steps
+from fourd.inpaint.nouns import Holes, Pictures
+
+__all__ = ["BACKENDS", "Holes", "Inpainter", "Pictures", "backend"]
+
+
+@runtime_checkable
+class Inpainter(Protocol):
+    """What fills holes."""
+
+    def learn(self, clip: Pictures, masks: Bool[Tensor, "m h w"], seed: int) -> Steps[None]:
+        """Learn what this clip looks like; models that need no lessons return at once.
+
+        Args:
+            clip: Pictures of the clip itself: keyframes and warps of them, mostly known.
+            masks: Shapes of holes that the clip's own warps make, of the pictures' size.
+            seed: Of all that is drawn at random.
+        """
+        ...
+
+    def fill(self, holes: Holes, seed: int) -> Steps[Pictures]:
+        """Fill the holes: known wherever there was one, and what was known before keeps its bits.
+
+        Args:
+            holes: What to fill.
+            seed: Of all that is drawn at random.
+        """
+        ...
+
+
+# name -> (module that defines load(name, **options), what must be importable, what to install)
+BACKENDS = {
+    "stretch": ("fourd.inpaint.stretch", "numpy", "fourd"),
+    "copy": ("fourd.inpaint.temporal", "numpy", "fourd"),
+    "telea": ("fourd.inpaint.opencv", "cv2", "fourd"),
+    "ns": ("fourd.inpaint.opencv", "cv2", "fourd"),
+}
+"""``stretch``: the nearest background, drawn out into the hole. ``copy``: what other moments saw there, then stretch.
+``telea``, ``ns``: OpenCV's, which follow the lines that end at the hole."""
+
+
+def backend(name: str | Path, **options: Any) -> Inpainter:
+    """Get an inpainter.
+
+    Args:
+        name: One of ``BACKENDS``.
+        options: What that backend's ``load`` takes.
+
+    Raises:
+        InputError: If there is no backend of that name, or it has no such option.
+        MissingError: If what the backend needs is not installed.
+    """
+    if name not in BACKENDS:
+        raise InputError(f"There is no inpainter '{name}'. Choose one of: {', '.join(BACKENDS)}.")
+    module, package, install = BACKENDS[str(name)]
+    if importlib.util.find_spec(package) is None:
+        raise missing(f"Inpainter '{name}'", package, install, "stretch")
+    load = importlib.import_module(module).load
+    takes = list(inspect.signature(load).parameters)[1:]
+    unknown = sorted(set(options) - set(takes))
+    if unknown:
+        raise InputError(f"Inpainter '{name}' has no option {unknown[0]!r}. It takes: {', '.join(takes) or 'none'}.")
+    return load(str(name), **options)

@@ -37,27 +37,46 @@ class Builder:
 
     def accessor(self, values: np.ndarray, *, normalized: bool = False, bounds: bool = False) -> int:
         """Add one vertex attribute ([n] or [n, k], n >= 1); returns the index of its accessor."""
-        values = np.ascontiguousarray(values)
-        width = values.dtype.itemsize * (values.shape[1] if values.ndim == 2 else 1)
-        properties: dict[str, Any] = {"target": _ARRAY_BUFFER}
-        raw = values.reshape(len(values), -1).view(np.uint8)
-        if width % 4:  # Every element of a vertex attribute begins at a multiple of four.
-            raw = np.pad(raw, ((0, 0), (0, -width % 4)))
-            properties["byteStride"] = raw.shape[1]
-        component = next(code for code, dtype in _COMPONENTS.items() if dtype == values.dtype)
-        shape = "SCALAR" if values.ndim == 1 else f"VEC{values.shape[1]}"
-        accessor: dict[str, Any] = {
-            "bufferView": self.view(raw.tobytes(), **properties),
-            "componentType": component,
-            "count": len(values),
-            "type": shape,
-        }
-        if normalized:
-            accessor["normalized"] = True
+        (index,) = self.side_by_side(values, normalized=normalized)
         if bounds:
-            accessor |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
+            self.accessors[index] |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
+        return index
+
+    def side_by_side(self, *columns: np.ndarray, normalized: bool | tuple[bool, ...] = False) -> list[int]:
+        """Add vertex attributes ([n] or [n, k], n >= 1) that lie in each other's gaps.
+
+        Every element of an attribute begins at a multiple of four *of its buffer view*, so that three u16 leave two
+        bytes unused. Buffer views of the other columns begin within those gaps; all of them have the same stride.
+
+        Returns:
+            The indices of the accessors.
+        """
+        raw = [np.ascontiguousarray(c).reshape(len(c), -1).view(np.uint8) for c in columns]
+        widths = [r.shape[1] for r in raw]
+        table = np.concatenate(raw, 1) if len(raw) > 1 else raw[0]
+        gap = -table.shape[1] % 4
+        table = np.pad(table, ((0, 0), (0, gap))) if gap else table
+        stride = table.shape[1]
+        spread = {"byteStride": stride} if gap or len(columns) > 1 else {}
+        first = self.view(table.tobytes(), target=_ARRAY_BUFFER, **spread)
+        start = self.views[first]["byteOffset"]
+        flags = normalized if isinstance(normalized, tuple) else (normalized,) * len(columns)
+        indices, offset = [], 0
+        for i, (column, width, flag) in enumerate(zip(columns, widths, flags, strict=True)):
+            view = first
+            if i > 0:
+                length = (len(column) - 1) * stride + width
+                self.views.append(
+                    {"buffer": 0, "byteOffset": start + offset, "byteLength": length, "target": _ARRAY_BUFFER} | spread
+                )
+                view = len(self.views) - 1
+            offset += width
+            component = next(code for code, dtype in _COMPONENTS.items() if dtype == column.dtype)
+            shape = "SCALAR" if column.ndim == 1 else f"VEC{column.shape[1]}"
+            accessor = {"bufferView": view, "componentType": component, "count": len(column), "type": shape}
+            self.accessors.append(accessor | ({"normalized": True} if flag else {}))
+            indices.append(len(self.accessors) - 1)
+        return indices
 
     def write(self, path: Path, document: dict[str, Any]) -> None:
         """Write the file: header, JSON chunk, binary chunk."""
@@ -156,3 +175,34 @@ class Document:
         if accessor.get("normalized") is True and dtype.kind != "f":
             values = np.maximum(values.astype(np.float32) / np.iinfo(dtype).max, -1)
         return values[:, 0] if shape == "SCALAR" else values
+
+
+class Attributes:
+    """The vertex attributes of a mesh of one primitive."""
+
+    def __init__(self, document: Document, mesh: int) -> None:
+        self._document, self._where = document, f"{document.name}: meshes[{mesh}]"
+        primitives = _json.as_list(document.item("meshes", mesh).get("primitives"), f"{self._where}.primitives")
+        if len(primitives) != 1:
+            raise FormatError(f"{self._where} has {len(primitives)} primitives; one is expected.")
+        primitive = _json.as_dict(primitives[0], self._where)
+        self._indices = _json.as_dict(primitive.get("attributes"), f"{self._where}.attributes")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._indices
+
+    def floats(self, name: str, shape: str) -> np.ndarray:
+        """The values of an attribute, as float32: [n] for ``SCALAR``, [n, k] otherwise."""
+        return self._values(name, shape).astype(np.float32)
+
+    def bytes(self, name: str) -> np.ndarray:
+        """The values of a scalar attribute of unsigned bytes, [n]."""
+        values = self._values(name, "SCALAR")
+        if values.dtype != np.uint8:
+            raise FormatError(f"{self._where}: {name} must be unsigned bytes, not {values.dtype}.")
+        return values.copy()
+
+    def _values(self, name: str, shape: str) -> np.ndarray:
+        if name not in self._indices:
+            raise FormatError(f"{self._where} has no attribute {name}.")
+        return self._document.accessor(self._indices[name], shape)

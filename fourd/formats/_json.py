@@ -94,6 +94,22 @@ def as_floats(value: Any, count: int, where: str) -> list[float]:
     return [as_float(x, where) for x in flat]
 
 
+class Numbers:
+    """Finite numbers out of an object, whose errors say where they were looked for."""
+
+    def __init__(self, owner: dict[str, Any], where: str) -> None:
+        self._owner, self._where = owner, where
+
+    def one(self, name: str) -> float:
+        """The number of that name."""
+        return as_float(self._owner.get(name), f"{self._where}: {name}")
+
+    def pair(self, name: str) -> tuple[float, float]:
+        """The two numbers of that name."""
+        low, high = as_floats(self._owner.get(name), 2, f"{self._where}: {name}")
+        return low, high
+
+
 def _shown(value: Any) -> str:
     """A value as it may stand in a message: short."""
     if isinstance(value, dict | list):

@@ -16,14 +16,14 @@ import torch
 
 from fourd.errors import FormatError, InputError
 from fourd.files import replacing
-from fourd.formats import _gltf, _json, _wav
+from fourd.formats import _gltf, _json, _quantised, _wav
 from fourd.formats._axes import GL_FROM_CV
+from fourd.formats._quantised import EXTENSION
 from fourd.geometry import rigid
 from fourd.types import Cameras, Provenance, Sound, Splats
 
-VERSION = 1
-"""Of the layout of our extras and attributes; a reader refuses newer ones."""
-EXTENSION = "KHR_gaussian_splatting"
+VERSION, QUANTISED = 1, 2
+"""Of the layout of our extras and attributes: as they are, or rounded (``_quantised``). A reader refuses newer ones."""
 ALWAYS = np.finfo(np.float32).max
 """What an infinite duration is stored as, because glTF forbids infinity. The formula of docs/formats.md
 gives the same opacity with either."""
@@ -41,8 +41,9 @@ def write(
     sound: Sound | None = None,
     provenance: Provenance = Provenance(),
     still_s: float | None = None,
+    quantised: bool = False,
 ) -> None:
-    """Write a scene. Everything but the sound (16 bits a sample) comes back exactly.
+    """Write a scene. Everything but the sound (16 bits a sample) comes back exactly, unless it is quantised.
 
     Args:
         path: Where to; replaced as a whole or not at all.
@@ -51,10 +52,11 @@ def write(
         sound: On the cameras' clock.
         provenance: Plain JSON values.
         still_s: The moment that viewers without time show; by default that of the middle camera.
+        quantised: Round the splats to some 36 bytes each (88 otherwise), and put them into another order.
 
     Raises:
         OutputError: If the file system refuses.
-        InputError: If the provenance holds what JSON cannot.
+        InputError: If the provenance holds what JSON cannot, or a position what a quantised file cannot.
         LimitError: If the file would pass 4 GB.
     """
     builder = _gltf.Builder()
@@ -69,39 +71,54 @@ def write(
         "coefficients": splats.colour.shape[1],
         "provenance": dataclasses.asdict(provenance),
     }
-    parts = {"still moment": seen_now, "other moments": ~seen_now}
-    names = [name for name, part in parts.items() if bool(part.any())]
-    meshes = [
-        {"name": name, "primitives": [_primitive(builder, splats if len(names) == 1 else splats[parts[name]])]}
-        for name in names
-    ]
-    if len(names) == 2:
-        ours["order"] = {"bufferView": builder.view(np.packbits(seen_now.cpu().numpy()).tobytes())}
+    if quantised:
+        meshes = _quantised.write(builder, splats, seen_now.cpu().numpy())
+        ours |= {"version": QUANTISED, "meshes": [mesh["facts"] for mesh in meshes]}
+        shown = [mesh["facts"]["kind"] != "other" for mesh in meshes]
+    else:
+        meshes, shown = _exact(builder, splats, seen_now, ours)
     if sound is not None:
         view = builder.view(_wav.encode(sound))
         ours["sound"] = {"bufferView": view, "mimeType": "audio/wav", "start_s": sound.start_s}
 
     lenses, nodes = _camera_nodes(cameras)
-    nodes += [{"name": name, "mesh": i} for i, name in enumerate(names)]
+    nodes += [{"name": mesh["name"], "mesh": i} | mesh["node"] for i, mesh in enumerate(meshes)]
     # Ours is y down and z forward, glTF's is y up and z back: half a turn about x.
     world: dict[str, Any] = {"name": "world", "rotation": [1, 0, 0, 0]}
-    # What viewers shall show hangs in the scene; a second mesh stands beside it, in no scene.
-    shown = len(lenses) + min(len(names), 1)
-    nodes.append(world | {"children": list(range(shown))})
-    if len(names) == 2:
-        nodes.append(world | {"name": "world of the other moments", "children": [shown]})
+    # What viewers shall show hangs in the scene; the last mesh may stand beside it, in no scene.
+    hanging = len(lenses) + sum(shown)
+    nodes.append(world | {"children": list(range(hanging))})
+    if not all(shown):
+        nodes.append(world | {"name": "world of the other moments", "children": [hanging]})
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "fourd"},
         "scene": 0,
-        "scenes": [{"nodes": [len(lenses) + len(names)]}],
+        "scenes": [{"nodes": [len(lenses) + len(meshes)]}],
         "nodes": nodes,
         "cameras": lenses,
         "extras": {"fourd": ours},
     }
     if meshes:
-        document |= {"meshes": meshes, "extensionsUsed": [EXTENSION]}
+        document["meshes"] = [{"name": mesh["name"], "primitives": [mesh["primitive"]]} for mesh in meshes]
+    if any(EXTENSION in mesh["primitive"].get("extensions", {}) for mesh in meshes):
+        document["extensionsUsed"] = [EXTENSION]
     with replacing(path) as fresh:
         builder.write(fresh, document)
+
+
+def _exact(
+    builder: _gltf.Builder, splats: Splats, seen_now: torch.Tensor, ours: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[bool]]:
+    """The splats as up to two meshes, and whether each is shown; how to mix them again goes into ``ours``."""
+    parts = {"still moment": seen_now, "other moments": ~seen_now}
+    names = [name for name, part in parts.items() if bool(part.any())]
+    meshes = [
+        {"name": name, "primitive": _primitive(builder, splats if len(names) == 1 else splats[parts[name]]), "node": {}}
+        for name in names
+    ]
+    if len(names) == 2:
+        ours["order"] = {"bufferView": builder.view(np.packbits(seen_now.cpu().numpy()).tobytes())}
+    return meshes, [True, False][: len(names)]
 
 
 def _primitive(builder: _gltf.Builder, splats: Splats) -> dict[str, Any]:
@@ -211,8 +228,8 @@ def _opened(path: str | Path) -> tuple[_gltf.Document, dict[str, Any]]:
         raise FormatError(f"{path} is a GLB, but not one that this program saved: it has no extras.fourd.")
     ours = _json.as_dict(extras["fourd"], f"{path}: extras.fourd")
     version = _json.as_int(ours.get("version"), f"{path}: extras.fourd.version")
-    if version > VERSION:
-        raise FormatError(f"{path} has layout {version}; this program reads up to {VERSION}. Update fourd.")
+    if version > QUANTISED:
+        raise FormatError(f"{path} has layout {version}; this program reads up to {QUANTISED}. Update fourd.")
     return document, ours
 
 
@@ -222,9 +239,17 @@ def _read_splats(document: _gltf.Document, ours: dict[str, Any]) -> Splats:
     if coefficients not in _DEGREE:
         raise FormatError(f"{document.name}: {coefficients} coefficients; there must be 1, 4, 9 or 16.")
     meshes = _json.as_list(document.json.get("meshes", []), f"{document.name}: meshes")
-    parts = [_read_primitive(document, i, coefficients) for i in range(len(meshes[:2]))]
-    if len(meshes) > 2 or sum(map(len, parts)) != count:
+    if ours.get("version") == QUANTISED:
+        facts = _json.as_list(ours.get("meshes"), f"{document.name}: extras.fourd.meshes")
+        if len(facts) != len(meshes) or len(meshes) > 32:
+            raise FormatError(f"{document.name}: there are {len(meshes)} meshes and facts about {len(facts)} of them.")
+        parts = [_quantised.read(document, i, fact, coefficients) for i, fact in enumerate(facts)]
+    else:
+        parts = [_read_primitive(document, i, coefficients) for i in range(len(meshes[:2]))]
+    if sum(map(len, parts)) != count or (ours.get("version") != QUANTISED and len(meshes) > 2):
         raise FormatError(f"{document.name}: {count} splats in at most two meshes are expected; they are not there.")
+    if parts and ours.get("version") == QUANTISED:
+        return Splats.concat(parts)
     if not parts:
         three, one = torch.zeros(0, 3), torch.zeros(0)
         colour, source = torch.zeros(0, coefficients, 3), torch.zeros(0, dtype=torch.uint8)
@@ -245,37 +270,22 @@ def _read_splats(document: _gltf.Document, ours: dict[str, Any]) -> Splats:
 
 
 def _read_primitive(document: _gltf.Document, mesh: int, coefficients: int) -> Splats:
-    where = f"{document.name}: meshes[{mesh}]"
-    primitives = _json.as_list(document.item("meshes", mesh).get("primitives"), f"{where}.primitives")
-    if len(primitives) != 1:
-        raise FormatError(f"{where} has {len(primitives)} primitives; one is expected.")
-    attributes = _json.as_dict(_json.as_dict(primitives[0], where).get("attributes"), f"{where}.attributes")
-
-    def values(name: str, shape: str) -> np.ndarray:
-        if name not in attributes:
-            raise FormatError(f"{where} has no attribute {name}.")
-        return document.accessor(attributes[name], shape)
-
-    def floats(name: str, shape: str) -> np.ndarray:
-        return values(name, shape).astype(np.float32)
-
-    duration = floats("_DURATION", "SCALAR")
-    source = values("_SOURCE", "SCALAR")
-    if source.dtype != np.uint8:
-        raise FormatError(f"{where}: _SOURCE must be unsigned bytes, not {source.dtype}.")
-    colour = [floats(name, "VEC3") for name in _harmonics(coefficients)]
+    values = _gltf.Attributes(document, mesh)
+    duration = values.floats("_DURATION", "SCALAR")
+    source = values.bytes("_SOURCE")
+    colour = [values.floats(name, "VEC3") for name in _harmonics(coefficients)]
     if len({len(c) for c in colour}) > 1:
-        raise FormatError(f"{where}: the spherical harmonics are not equally many.")
+        raise FormatError(f"{document.name}: meshes[{mesh}]: the spherical harmonics are not equally many.")
     return Splats(
-        mean_m=torch.from_numpy(floats("POSITION", "VEC3")),
-        quat_wxyz=torch.from_numpy(floats(f"{EXTENSION}:ROTATION", "VEC4")[:, [3, 0, 1, 2]]),
-        scale_m=torch.from_numpy(floats(f"{EXTENSION}:SCALE", "VEC3")),
-        opacity=torch.from_numpy(floats(f"{EXTENSION}:OPACITY", "SCALAR")),
+        mean_m=torch.from_numpy(values.floats("POSITION", "VEC3")),
+        quat_wxyz=torch.from_numpy(values.floats(f"{EXTENSION}:ROTATION", "VEC4")[:, [3, 0, 1, 2]]),
+        scale_m=torch.from_numpy(values.floats(f"{EXTENSION}:SCALE", "VEC3")),
+        opacity=torch.from_numpy(values.floats(f"{EXTENSION}:OPACITY", "SCALAR")),
         colour=torch.from_numpy(np.stack(colour, 1)),
-        velocity_mps=torch.from_numpy(floats("_VELOCITY", "VEC3")),
-        time_s=torch.from_numpy(floats("_TIME", "SCALAR")),
+        velocity_mps=torch.from_numpy(values.floats("_VELOCITY", "VEC3")),
+        time_s=torch.from_numpy(values.floats("_TIME", "SCALAR")),
         duration_s=torch.from_numpy(np.where(duration == ALWAYS, np.float32(np.inf), duration)),
-        source=torch.from_numpy(source.copy()),
+        source=torch.from_numpy(source),
     )
 
 

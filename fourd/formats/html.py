@@ -75,18 +75,43 @@ def _shell() -> tuple[str, str]:
     """The page before and after its scene."""
     document, style, script = _file("index.html"), _file("style.css"), bundle("main.js")
     worker = bundle("worker.js")
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{_digest(script)}' blob:; style-src 'sha256-{_digest(style)}';"
-        " worker-src blob:; img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
     document = _LINK.sub(lambda _: f"<style>{style}</style>", document)
     document = document.replace(
         '<meta charset="utf-8">',
-        f'<meta charset="utf-8">\n<meta http-equiv="content-security-policy" content="{policy}">',
+        f'<meta charset="utf-8">\n<meta http-equiv="content-security-policy" content="{policy()}">',
     )
     before, after = _SCRIPT.split(document)[::2]
     code = f'<script type="text/plain" id="fourd-worker">{worker}</script>\n'
     return before + code, f'<script type="module">{script}</script>{after}'
+
+
+@cache
+def policy(*styles: str) -> str:
+    """The content security policy of a page: the player's own script and style, and nothing else.
+
+    A page around the player needs it as well, because the player's frame inherits it.
+
+    Args:
+        styles: Style sheets that such a page has besides.
+    """
+    hashes = " ".join(f"'sha256-{_digest(style)}'" for style in (_file("style.css"), *styles))
+    return (
+        f"default-src 'none'; script-src 'sha256-{_digest(bundle('main.js'))}' blob:; style-src {hashes};"
+        " worker-src blob:; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def frame(text: str, attributes: str) -> str:
+    """A page as a frame within another page, which it cannot reach.
+
+    Args:
+        text: The page.
+        attributes: Of the frame element: its class or style, as HTML.
+    """
+    return (
+        f'<iframe srcdoc="{html.escape(text)}" sandbox="allow-scripts allow-downloads" allow="fullscreen"'
+        f' title="The scene" {attributes}></iframe>'
+    )
 
 
 class Embedded:
@@ -112,10 +137,7 @@ class Embedded:
                 f" <code>scene.export('scene.html')</code>, or raise the limit:"
                 f" <code>scene.show(limit_mb={math.ceil(size_mb)})</code>.</p>"
             )
-        return (
-            f'<iframe srcdoc="{html.escape(text)}" sandbox="allow-scripts allow-downloads" allow="fullscreen"'
-            f' title="The scene" style="width:100%;height:{self.height_px}px;border:0;border-radius:8px"></iframe>'
-        )
+        return frame(text, f'style="width:100%;height:{self.height_px}px;border:0;border-radius:8px"')
 
     def __repr__(self) -> str:
         return "A scene for a notebook. Elsewhere, use `fourd view` or scene.export('scene.html')."

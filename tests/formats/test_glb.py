@@ -249,7 +249,7 @@ def _count(document: dict) -> None:
         (lambda d: d["accessors"][0].update(bufferView=99), r"bufferViews\[99\] is asked for, and there are"),
         (lambda d: d["accessors"][0].update(type="VEC4"), "must be a VEC3 of floats"),
         (lambda d: d["extras"].pop("fourd"), "not one that this program saved"),
-        (lambda d: d["extras"]["fourd"].update(version=2), "has layout 2; this program reads up to 1. Update fourd"),
+        (lambda d: d["extras"]["fourd"].update(version=3), "has layout 3; this program reads up to 2. Update fourd"),
         (lambda d: d["extras"]["fourd"].update(splats=3), "3 splats in at most two meshes are expected"),
         (lambda d: d["extras"]["fourd"].update(coefficients=5), "5 coefficients; there must be 1, 4, 9 or 16"),
         (lambda d: d["extras"]["fourd"]["order"].update(bufferView=0), "the order of the splats does not fit"),

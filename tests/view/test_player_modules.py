@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -100,6 +101,19 @@ def test_the_player_reads_what_a_scene_file_holds(tmp_path: Path, coefficients: 
     pose = torch.tensor([c["pose"] for c in facts["cameras"]]).reshape(-1, 4, 4)
     assert torch.equal(pose, cameras.world_from_cam)
     assert [c["time_s"] for c in facts["cameras"]] == cameras.time_s.tolist()
+
+
+@pytest.mark.parametrize("coefficients", [1, 4, 16])
+def test_the_player_reads_a_rounded_file_as_python_does(tmp_path: Path, coefficients: int) -> None:
+    wrote = samples.splats(300, coefficients=coefficients)
+    wrote = wrote.replace(velocity_mps=torch.where(wrote.duration_s[:, None] == torch.inf, 0.0, wrote.velocity_mps))
+    glb.write(tmp_path / "s.glb", splats=wrote, cameras=samples.cameras(), sound=samples.sound(), quantised=True)
+    facts, read = values(tmp_path / "s.glb")
+    assert (facts["splats"], len(facts["cameras"])) == (300, 5) and facts["sound"]["length"] > 0
+    ours = by_place(glb.read(tmp_path / "s.glb")[0])
+    read = by_place(read)
+    for name in (field.name for field in dataclasses.fields(Splats)):
+        torch.testing.assert_close(getattr(read, name), getattr(ours, name), rtol=2e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("coefficients", [1, 16])

@@ -1,9 +1,11 @@
 // What a fourd scene file says besides its splats: cameras, length, sound, notes. See docs/formats.md.
 import { Broken } from "./broken.js";
 import { numbers, object, whole } from "./gltf.js";
+import { attributesOf, expand } from "./quantised.js";
 
 export const EXTENSION = "KHR_gaussian_splatting";
-const VERSION = 1;
+/** Layouts of files: as they are, or rounded. */
+const QUANTISED = 2;
 const DEGREES = { 1: 0, 4: 1, 9: 2, 16: 3 };
 
 /**
@@ -20,7 +22,7 @@ const DEGREES = { 1: 0, 4: 1, 9: 2, 16: 3 };
  */
 export function facts(ours, cameras) {
   const version = whole(ours.version, "extras.fourd.version");
-  if (version > VERSION) throw new Broken(`The file has layout ${version}; this player reads up to ${VERSION}.`, "Update fourd.");
+  if (version > QUANTISED) throw new Broken(`The file has layout ${version}; this player reads up to ${QUANTISED}.`, "Update fourd.");
   if (!cameras.length) throw new Broken("The file holds no camera.");
   const coefficients = whole(ours.coefficients, "extras.fourd.coefficients");
   if (!(coefficients in DEGREES)) throw new Broken("The file has an unknown number of harmonics.");
@@ -73,14 +75,34 @@ export function factsOfGlb(document) {
   });
   const known = facts(ours, cameras);
   const meshes = Array.isArray(document.json.meshes) ? document.json.meshes : [];
-  if (meshes.length > 2) throw new Broken("The file is broken: it has more than two meshes.");
-  return { ...known, meshes: meshes.map((_, i) => mesh(document, i, known.coefficients)), sound: soundOf(document, ours) };
+  const rounded = ours.version === QUANTISED;
+  if (meshes.length > (rounded ? 32 : 2)) throw new Broken("The file is broken: it has too many meshes.");
+  const says = (i) => (rounded ? object(ours.meshes?.[i], `extras.fourd.meshes[${i}]`) : null);
+  const found = meshes.map((_, i) => mesh(document, i, known.coefficients, says(i)));
+  return { ...known, meshes: found, sound: soundOf(document, ours) };
 }
 
 /** Which accessor holds what in a mesh, how many splats it has, and where in the file it ends. */
-function mesh(document, index, coefficients) {
+function mesh(document, index, coefficients, says) {
   const primitives = document.item("meshes", index).primitives;
   const attributes = object(object(primitives?.[0], `meshes[${index}].primitives[0]`).attributes, `meshes[${index}]`);
+  const wanted = says ? attributesOf(says, attributes, coefficients, EXTENSION) : exactAttributes(coefficients);
+  let end = 0;
+  let count = -1;
+  const where = {};
+  for (const [name, [attribute, shape]] of Object.entries(wanted)) {
+    if (!(attribute in attributes)) throw new Broken(`The file is broken: meshes[${index}] has no ${attribute}.`);
+    const place = document.locate(attributes[attribute], shape);
+    if (count >= 0 && place.count !== count) throw new Broken(`The file is broken: meshes[${index}] is uneven.`);
+    count = place.count;
+    end = Math.max(end, place.end);
+    where[name] = [attributes[attribute], shape];
+  }
+  return { count, end, where, says };
+}
+
+/** Which attribute of a mesh that was not rounded holds what. */
+function exactAttributes(coefficients) {
   const wanted = {
     position: ["POSITION", "VEC3"],
     rotation: [`${EXTENSION}:ROTATION`, "VEC4"],
@@ -94,22 +116,15 @@ function mesh(document, index, coefficients) {
   for (let degree = 0, i = 0; degree <= DEGREES[coefficients]; degree++) {
     for (let n = 0; n <= 2 * degree; n++, i++) wanted[`sh${i}`] = [`${EXTENSION}:SH_DEGREE_${degree}_COEF_${n}`, "VEC3"];
   }
-  let end = 0;
-  let count = -1;
-  const where = {};
-  for (const [name, [attribute, shape]] of Object.entries(wanted)) {
-    if (!(attribute in attributes)) throw new Broken(`The file is broken: meshes[${index}] has no ${attribute}.`);
-    const place = document.locate(attributes[attribute], shape);
-    if (count >= 0 && place.count !== count) throw new Broken(`The file is broken: meshes[${index}] is uneven.`);
-    count = place.count;
-    end = Math.max(end, place.end);
-    where[name] = [attributes[attribute], shape];
-  }
-  return { count, end, where };
+  return wanted;
 }
 
 /** The splats of a mesh of a GLB: one array an attribute. */
-export function partOfGlb(document, { where, count }, coefficients) {
+export function partOfGlb(document, { where, count, says }, coefficients) {
+  if (says) {
+    const raw = (name) => name === "source" || name === "duration";
+    return expand(says, (name) => where[name] && document.values(...where[name], raw(name)), count, coefficients);
+  }
   const part = { count, harmonics: [] };
   for (const [name, [index, shape]] of Object.entries(where)) {
     const values = document.values(index, shape, name === "source");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <vector>
@@ -53,17 +54,27 @@ struct Rules {
     float tolerance, sigma_px, same_colour;
 };
 
-// Points that are asked about together.
+constexpr int kAsked = 64;  // Points that are asked about together: what frames say of them stays in the cache.
+
+// What one frame sees of the points, and the weight of what it and darker ones see; 0 weight: it sees none.
+struct alignas(64) Witness {
+    float r[kAsked], g[kAsked], b[kAsked], luma[kAsked], weight[kAsked], upto[kAsked];
+};
+
 struct alignas(64) Block {
-    float x[kSight], y[kSight], z[kSight], radius_m[kSight];
-    float support[kSight], contradiction[kSight], finest_m[kSight], weight[kSight];
-    int agrees[kSight], samples[kSight];
+    float x[kAsked], y[kAsked], z[kAsked], radius_m[kAsked];
+    float support[kAsked], contradiction[kAsked], finest_m[kAsked];
+    uint32_t colours[4][kAsked];  // Red, green and blue of the four pixels around, from the lowest byte.
+    float pitch_m[kAsked];
+    int agrees[kAsked];  // 0 or 1
     Sight sight;
+    Witness witness;  // Beside the rest, so that it is known to be apart from it.
 };
 
 FOURD_INLINE void ask_body(const Gaze& gaze, const Plane& there, const Rules& rules, int count,
                            Block& block) {
     const Gaze g = gaze;
+    const float tolerance = rules.tolerance;  // In the open it might change with every point.
     const int h = there.h, w = there.w;
     for (int i = 0; i < count; ++i) put(block.sight, i, land(g, block.x[i], block.y[i], block.z[i], h, w), w);
     fetch(there, count, block.sight);
@@ -71,18 +82,117 @@ FOURD_INLINE void ask_body(const Gaze& gaze, const Plane& there, const Rules& ru
     for (int i = 0; i < count; ++i) {
         const float sure = block.sight.sure[i], z = block.sight.ratio[i];
         const int says = opinion(z * block.sight.seen[i] - 1.0f, z * block.sight.nearest[i] - 1.0f,
-                                 allowed(rules.tolerance, 1.0f, sure));
+                                 allowed(tolerance, 1.0f, sure));
         block.support[i] += says == kAgrees ? sure : 0.0f;
         block.contradiction[i] += says == kContradicts ? sure : 0.0f;
-        // How many pixels this frame has on the disc, against the frame that made it.
-        const float sharp = min2(block.radius_m[i] * g.focal_px / (z * rules.sigma_px), 1.5f);
-        block.weight[i] = sharp * sharp * sharp * sharp * sure + 1e-6f;
         block.agrees[i] = (says == kAgrees) & (sure > 0) ? 1 : 0;
     }
 }
 
 FOURD_DISPATCH(ask, (const Gaze& gaze, const Plane& there, const Rules& rules, int count, Block& block),
                (gaze, there, rules, count, block))
+
+// Three bytes at `at`, and whatever follows.
+FOURD_INLINE uint32_t load32(const uint8_t* at) {
+    uint32_t value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+}
+
+FOURD_INLINE float channel(uint32_t colour, int k) {
+    return static_cast<float>(static_cast<int>((colour >> (8 * k)) & 255u));
+}
+
+// What it sees of those that it sees.
+FOURD_INLINE void see_body(const uint8_t* rgb, const float* pitch_m, int w, float focal_px, const Rules& rules,
+                           int count, Block& block) {
+    Sight& s = block.sight;
+    Witness& out = block.witness;
+    const float sigma_px = rules.sigma_px;
+    for (int i = 0; i < count; ++i) {
+        // The right pixels are read a byte early, and no more than the four pixels is touched.
+        const uint8_t* upper = rgb + 3 * static_cast<int64_t>(s.first[i]);
+        const uint8_t* lower = upper + 3 * w;
+        block.colours[0][i] = load32(upper);
+        block.colours[1][i] = load32(upper + 2) >> 8;
+        block.colours[2][i] = load32(lower);
+        block.colours[3][i] = load32(lower + 2) >> 8;
+        block.pitch_m[i] = pitch_m[s.pixel[i]];
+    }
+    for (int i = 0; i < count; ++i) {
+        const uint32_t first = block.colours[0][i], right = block.colours[1][i];
+        const uint32_t below = block.colours[2][i], opposite = block.colours[3][i];
+        const float a = s.a[i], b = s.b[i];
+        out.r[i] = between(a, b, channel(first, 0), channel(right, 0), channel(below, 0), channel(opposite, 0));
+        out.g[i] = between(a, b, channel(first, 1), channel(right, 1), channel(below, 1), channel(opposite, 1));
+        out.b[i] = between(a, b, channel(first, 2), channel(right, 2), channel(below, 2), channel(opposite, 2));
+        out.luma[i] = luma(out.r[i], out.g[i], out.b[i]);
+        const float weight = acuity(block.radius_m[i], focal_px, s.ratio[i], sigma_px, s.sure[i]);
+        out.weight[i] = out.upto[i] = block.agrees[i] ? weight : 0.0f;
+        const float least = min2(block.pitch_m[i], block.finest_m[i]);
+        block.finest_m[i] = (block.agrees[i] != 0) & (s.flat[i] != 0) ? least : block.finest_m[i];
+    }
+}
+
+FOURD_DISPATCH(see,
+               (const uint8_t* rgb, const float* pitch_m, int w, float focal_px, const Rules& rules, int count,
+                Block& block),
+               (rgb, pitch_m, w, focal_px, rules, count, block))
+
+struct alignas(64) Colours {
+    float r[kAsked], g[kAsked], b[kAsked];
+};
+
+// `robust_mean` of witness.h for many points together; `mean` holds what those keep that nobody sees.
+FOURD_INLINE void conclude_body(Witness* witnesses, int frames, int count, float same_colour, Colours& mean) {
+    for (int i = 0; i < frames; ++i)
+        for (int j = 0; j < i; ++j) {
+            Witness &later = witnesses[i], &earlier = witnesses[j];
+            for (int k = 0; k < count; ++k) {
+                const bool darker = earlier.luma[k] <= later.luma[k];
+                later.upto[k] += darker ? earlier.weight[k] : 0.0f;
+                earlier.upto[k] += darker ? 0.0f : later.weight[k];
+            }
+        }
+    alignas(64) float total[kAsked], least[kAsked], r[kAsked], g[kAsked], b[kAsked];
+    Colours centre;
+    for (int k = 0; k < count; ++k) {
+        total[k] = r[k] = g[k] = b[k] = centre.r[k] = centre.g[k] = centre.b[k] = 0.0f;
+        least[k] = as_float(0x7f800000);  // Infinity.
+    }
+    for (int i = 0; i < frames; ++i)
+        for (int k = 0; k < count; ++k) total[k] += witnesses[i].weight[k];
+    for (int i = 0; i < frames; ++i) {
+        const Witness& s = witnesses[i];
+        for (int k = 0; k < count; ++k) {
+            const bool is = (s.weight[k] > 0) & (s.upto[k] >= 0.5f * total[k]) & (s.luma[k] < least[k]);
+            least[k] = is ? s.luma[k] : least[k];
+            centre.r[k] = is ? s.r[k] : centre.r[k];
+            centre.g[k] = is ? s.g[k] : centre.g[k];
+            centre.b[k] = is ? s.b[k] : centre.b[k];
+        }
+    }
+    for (int k = 0; k < count; ++k) total[k] = 0.0f;
+    for (int i = 0; i < frames; ++i) {
+        const Witness& s = witnesses[i];
+        for (int k = 0; k < count; ++k) {
+            const float share = s.weight[k] * likeness(same_colour, s.r[k] - centre.r[k], s.g[k] - centre.g[k],
+                                                       s.b[k] - centre.b[k]);
+            r[k] += share * s.r[k];
+            g[k] += share * s.g[k];
+            b[k] += share * s.b[k];
+            total[k] += share;
+        }
+    }
+    for (int k = 0; k < count; ++k) {
+        mean.r[k] = total[k] > 0 ? r[k] / total[k] : mean.r[k];
+        mean.g[k] = total[k] > 0 ? g[k] / total[k] : mean.g[k];
+        mean.b[k] = total[k] > 0 ? b[k] / total[k] : mean.b[k];
+    }
+}
+
+FOURD_DISPATCH(conclude, (Witness * witnesses, int frames, int count, float same_colour, Colours& mean),
+               (witnesses, frames, count, same_colour, mean))
 
 // Whether any of the points in a sphere can be inside the picture of a frame.
 bool in_view(const Gaze& g, const float centre[3], float radius, int h, int w) {
@@ -105,12 +215,14 @@ bool in_view(const Gaze& g, const float centre[3], float radius, int h, int w) {
 }
 
 void ask_all(const Points& points, int64_t begin, int count, const Frames& frames,
-             const std::vector<Gaze>& gazes, const Rules& rules, Isa isa, Block& block,
-             std::vector<Sample>& samples, const Verdicts& out) {
+             const std::vector<Gaze>& gazes, const Rules& rules, Isa isa, Witness* witnesses,
+             const Verdicts& out) {
+    Block block;
+    Colours mean;
     float low[3], high[3];
     for (int c = 0; c < 3; ++c) low[c] = high[c] = points.mean_m[3 * begin + c];
     for (int i = 0; i < count; ++i) {
-        const float* X = points.mean_m + 3 * (begin + i);
+        const float *X = points.mean_m + 3 * (begin + i), *own = points.rgb + 3 * (begin + i);
         for (int c = 0; c < 3; ++c) {
             low[c] = std::min(low[c], X[c]);
             high[c] = std::max(high[c], X[c]);
@@ -121,7 +233,9 @@ void ask_all(const Points& points, int64_t begin, int count, const Frames& frame
         block.radius_m[i] = points.radius_m[begin + i];
         block.support[i] = block.contradiction[i] = 0;
         block.finest_m[i] = std::numeric_limits<float>::infinity();
-        block.samples[i] = 0;
+        mean.r[i] = own[0];
+        mean.g[i] = own[1];
+        mean.b[i] = own[2];
     }
     float centre[3], radius = 0;
     for (int c = 0; c < 3; ++c) {
@@ -129,32 +243,26 @@ void ask_all(const Points& points, int64_t begin, int count, const Frames& frame
         radius += 0.25f * (high[c] - low[c]) * (high[c] - low[c]);
     }
     radius = std::sqrt(radius);
-    for (size_t v = 0; v < gazes.size(); ++v) {
-        if (!in_view(gazes[v], centre, radius, frames.h, frames.w)) continue;
-        FOURD_CALL(isa, ask, (gazes[v], frames.plane(static_cast<int64_t>(v)), rules, count, block));
-        const int64_t start = frames.start(static_cast<int64_t>(v));
-        for (int i = 0; i < count; ++i) {
-            if (!block.agrees[i]) continue;
-            const Sight& s = block.sight;
-            samples[static_cast<size_t>(i) * gazes.size() + static_cast<size_t>(block.samples[i]++)] =
-                sample_at(frames.rgb + 3 * (start + s.first[i]), frames.w, s.a[i], s.b[i], block.weight[i]);
-            if (s.flat[i] == 0) continue;
-            const float* pitch_m = frames.pitch_m + start + s.first[i];
-            block.finest_m[i] =
-                std::min(block.finest_m[i],
-                         std::max({pitch_m[0], pitch_m[1], pitch_m[frames.w], pitch_m[frames.w + 1]}));
-        }
+    int seen = 0;
+    for (int64_t v = 0; v < static_cast<int64_t>(gazes.size()); ++v) {
+        const Gaze& gaze = gazes[static_cast<size_t>(v)];
+        if (!in_view(gaze, centre, radius, frames.h, frames.w)) continue;
+        FOURD_CALL(isa, ask, (gaze, frames.plane(v), rules, count, block));
+        if (std::find(block.agrees, block.agrees + count, 1) == block.agrees + count) continue;
+        const int64_t start = frames.start(v);
+        FOURD_CALL(isa, see, (frames.rgb + 3 * start, frames.pitch_m + start, frames.w, gaze.focal_px, rules,
+                              count, block));
+        witnesses[seen++] = block.witness;
     }
+    FOURD_CALL(isa, conclude, (witnesses, seen, count, rules.same_colour, mean));
     for (int i = 0; i < count; ++i) {
         const int64_t at = begin + i;
         out.support[at] = block.support[i];
         out.contradiction[at] = block.contradiction[i];
         out.finest_m[at] = block.finest_m[i];
-        if (block.samples[i] > 0)
-            robust_mean(&samples[static_cast<size_t>(i) * gazes.size()], 1, block.samples[i],
-                        rules.same_colour, out.rgb + 3 * at);
-        else
-            std::copy_n(points.rgb + 3 * at, 3, out.rgb + 3 * at);
+        out.rgb[3 * at] = mean.r[i];
+        out.rgb[3 * at + 1] = mean.g[i];
+        out.rgb[3 * at + 2] = mean.b[i];
     }
 }
 
@@ -192,11 +300,13 @@ void evidence(Array<const float, nb::shape<-1, 3>> mean_m, Array<const float, nb
     const Rules rules{tolerance, sigma_px, same_colour};
     const Isa isa = best_isa();
     const nb::gil_scoped_release release;
-    parallel_for((points.count + kSight - 1) / kSight, threads, [&](int64_t part) {
-        Block block;
-        std::vector<Sample> samples(kSight * gazes.size());
-        const int64_t begin = part * kSight, end = std::min(points.count, begin + kSight);
-        ask_all(points, begin, static_cast<int>(end - begin), frames, gazes, rules, isa, block, samples, out);
+    constexpr int64_t kPart = 16 * kAsked;
+    parallel_for((points.count + kPart - 1) / kPart, threads, [&](int64_t part) {
+        std::vector<Witness> witnesses(gazes.size());
+        const int64_t stop = std::min(points.count, (part + 1) * kPart);
+        for (int64_t begin = part * kPart; begin < stop; begin += kAsked)
+            ask_all(points, begin, static_cast<int>(std::min<int64_t>(kAsked, stop - begin)), frames, gazes,
+                    rules, isa, witnesses.data(), out);
     });
 }
 

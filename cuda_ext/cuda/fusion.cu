@@ -259,14 +259,14 @@ extern "C" __global__ void fusion_evidence(const float* mean_m, const float* rad
         if (says == kContradicts) contradicts += eye.sure;
         if (says != kAgrees) continue;
         agrees += eye.sure;
-        // How many pixels this frame has on the disc, against the frame that made it.
-        const float sharp = min2(radius_m[i] * gaze.focal_px / (eye.ratio * sigma_px), 1.5f);
-        const float weight = sharp * sharp * sharp * sharp * eye.sure + 1e-6f;
-        samples[found++ * count + lane] =
-            sample_at(rgb + 3 * (v * h * w + eye.corner.first), there.w, eye.corner.a, eye.corner.b, weight);
-        if (!eye.flat) continue;
-        const float* p = pitch_m + v * h * w + eye.corner.first;
-        finest = min2(max2(max2(p[0], p[1]), max2(p[w], p[w + 1])), finest);
+        const uint8_t* first = rgb + 3 * (v * h * w + eye.corner.first);
+        float seen[3];
+        for (int k = 0; k < 3; ++k)
+            seen[k] = between(eye.corner.a, eye.corner.b, (float)first[k], (float)first[3 + k],
+                              (float)first[3 * w + k], (float)first[3 * w + 3 + k]);
+        samples[found++ * count + lane] = {
+            seen[0], seen[1], seen[2], acuity(radius_m[i], gaze.focal_px, eye.ratio, sigma_px, eye.sure)};
+        if (eye.flat) finest = min2(pitch_m[v * h * w + eye.pixel], finest);
     }
     support[i] = agrees;
     contradiction[i] = contradicts;

@@ -4,50 +4,56 @@
 
 namespace fourd {
 
+// Brightness of a colour.
+FOURD_HD float luma(float r, float g, float b) { return 0.299f * r + 0.587f * g + 0.114f * b; }
+
+// The value between the centres of four pixels of 8 bits, 0 to 1; `a` and `b` say how far towards the right
+// and the lower ones.
+FOURD_HD float between(float a, float b, float first, float right, float below, float opposite) {
+    const float top = first + a * (right - first), bottom = below + a * (opposite - below);
+    return (top + b * (bottom - top)) * (1.0f / 255.0f);
+}
+
+// How much a frame's colour counts that has so many pixels on a disc, against the frame that made it.
+FOURD_HD float acuity(float radius_m, float focal_px, float depth, float sigma_px, float sure) {
+    const float sharp = min2(radius_m * focal_px / (depth * sigma_px), 1.5f);
+    return sharp * sharp * sharp * sharp * sure + 1e-6f;
+}
+
+// How much a colour counts by its distance from the median's, per channel.
+FOURD_HD float likeness(float same_colour, float r, float g, float b) {
+    return exp2_fast(-0.72134752f / (same_colour * same_colour) * (r * r + g * g + b * b));  // log2(e) / 2
+}
+
 // A colour as one frame sees it, 0 to 1, and how much it counts.
 struct alignas(16) Sample {
     float r, g, b, weight;
 };
 
-FOURD_HD float luma(const Sample& s) { return 0.299f * s.r + 0.587f * s.g + 0.114f * s.b; }
-
-// The colour between the centres of the four pixels at `first` of a picture that is w wide; `a` and `b` say
-// how far towards the right and the lower ones.
-FOURD_HD Sample sample_at(const uint8_t* first, int w, float a, float b, float weight) {
-    const uint8_t *right = first + 3, *below = first + 3 * w, *opposite = below + 3;
-    const float share[4] = {(1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b};
-    float rgb[3];
-    for (int k = 0; k < 3; ++k)
-        rgb[k] = (share[0] * (float)first[k] + share[1] * (float)right[k] + share[2] * (float)below[k] +
-                  share[3] * (float)opposite[k]) /
-                 255.0f;
-    return {rgb[0], rgb[1], rgb[2], weight};
-}
-
 // A mean that outliers (a passing shadow, a highlight, a wrong match) hardly move: samples count by how near
-// they are to the sample whose brightness is the weighted median. There is one sample at least; they lie
-// `stride` apart, and are put in order.
-FOURD_HD void robust_mean(Sample* samples, int64_t stride, int count, float same_colour, float rgb[3]) {
-    float total = 0;
-    for (int i = 0; i < count; ++i) {  // Sorted by insertion: they are few.
-        const Sample s = samples[i * stride];
-        int k = i;
-        for (; k > 0 && luma(samples[(k - 1) * stride]) > luma(s); --k)
-            samples[k * stride] = samples[(k - 1) * stride];
-        samples[k * stride] = s;
-    }
+// they are to the one whose brightness is the weighted median. There is one at least; they lie `stride` apart.
+FOURD_HD void robust_mean(const Sample* samples, int64_t stride, int count, float same_colour, float rgb[3]) {
+    float total = 0, least = as_float(0x7f800000);  // Infinity.
     for (int i = 0; i < count; ++i) total += samples[i * stride].weight;
-    int middle = 0;
-    float below = 0;
-    while (middle + 1 < count && below + samples[middle * stride].weight < 0.5f * total)
-        below += samples[middle++ * stride].weight;
-    const Sample centre = samples[middle * stride];
-    const float by = -0.72134752f / (same_colour * same_colour);  // log2(e) / 2
+    Sample centre = samples[0];
+    for (int i = 0; i < count; ++i) {  // The darkest that has half of all weight at or below it.
+        const Sample s = samples[i * stride];
+        const float own = luma(s.r, s.g, s.b);
+        float upto = 0;
+        for (int j = 0; j < count; ++j) {
+            const Sample t = samples[j * stride];
+            const float other = luma(t.r, t.g, t.b);
+            upto += (other < own) | ((other == own) & (j <= i)) ? t.weight : 0.0f;
+        }
+        if (upto >= 0.5f * total && own < least) {
+            least = own;
+            centre = s;
+        }
+    }
     float r = 0, g = 0, b = 0, weight = 0;
     for (int i = 0; i < count; ++i) {
         const Sample s = samples[i * stride];
-        const float dr = s.r - centre.r, dg = s.g - centre.g, db = s.b - centre.b;
-        const float share = s.weight * exp2_fast(by * (dr * dr + dg * dg + db * db));
+        const float share = s.weight * likeness(same_colour, s.r - centre.r, s.g - centre.g, s.b - centre.b);
         r += share * s.r;
         g += share * s.g;
         b += share * s.b;

@@ -66,8 +66,8 @@ class Keyframes(NamedTuple):
             others = around(k, APART, len(self.views))
             said = consistency(self.planes, k, others, tolerance)
             fused[k] = said.fused
-            support = said.support + self.planes.sure[k] / 255
-            lost[k] = said.contradiction > LOST * support + 0.5
+            allowed = said.support.add_(self.planes.sure[k], alpha=1 / 255).mul_(LOST).add_(0.5)
+            torch.gt(said.contradiction, allowed, out=lost[k])
         self.planes.inverse.copy_(fused)
         self.planes.sure.mul_(1 - lost)
 

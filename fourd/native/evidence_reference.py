@@ -46,8 +46,7 @@ def evidence(
         around = [(r + b, c + a) for a in (0, 1) for b in (0, 1)]
         nearest = torch.stack([planes.inverse[i, b, a].abs() for b, a in around]).amax(0)
         contradiction += sure * (~agrees & (z * nearest - 1 < -1.5 * allowed))
-        pitch = torch.stack([planes.pitch_m[i, b, a] for b, a in around]).amax(0)
-        finest = torch.where(agrees & flat, torch.minimum(finest, pitch), finest)
+        finest = torch.where(agrees & flat, torch.minimum(finest, planes.pitch_m[i, row, col]), finest)
         colours[:, i] = _bilinear(rgb[i].float() / 255, grid)
         sharp = (radius_m * K[0, 0] / z / sigma_px).clamp(max=1.5)
         weights[:, i] = torch.where(agrees, sharp**4 * sure + 1e-6, 0.0)

@@ -1,4 +1,4 @@
-"""The command line: ``fourd lift``, ``render``, ``view``, ``info``, ``export`` and ``doctor``.
+"""The command line: ``fourd lift``, ``render``, ``view``, ``report``, ``info``, ``export`` and ``doctor``.
 
 Each command is a file of ``fourd.commands``; here they get their names, and what goes wrong in them becomes a
 paragraph and a status. What is heavy is imported when a command runs, so that ``fourd --help`` answers at once.
@@ -19,10 +19,19 @@ from fourd.commands.export import export
 from fourd.commands.info import info
 from fourd.commands.lift import lift
 from fourd.commands.render import render
+from fourd.commands.report import report
 from fourd.commands.view import view
 from fourd.errors import FourdError
 
-COMMANDS = {"lift": lift, "render": render, "view": view, "info": info, "export": export, "doctor": doctor}
+COMMANDS = {
+    "lift": lift,
+    "render": render,
+    "view": view,
+    "report": report,
+    "info": info,
+    "export": export,
+    "doctor": doctor,
+}
 
 _DESCRIPTION = """Turn one ordinary video into a 4D scene that anyone can fly through.
 

@@ -27,6 +27,7 @@ def lift(
     depth_file: Annotated[Path | None, optional("FILE", "none")] = None,
     device: Literal["cpu", "cuda"] = "cpu",
     seed: int = 0,
+    sheet: bool = True,
     limits_frames: Annotated[int | None, optional("COUNT", "10000", name="limits.frames")] = None,
     limits_seconds: Annotated[float | None, optional("SECONDS", "3600", name="limits.seconds")] = None,
     limits_pixels: Annotated[int | None, optional("COUNT", "64000000", name="limits.pixels")] = None,
@@ -49,6 +50,8 @@ def lift(
         depth_file: The depth maps: .npz, or a folder of 16-bit PNGs. Implies --depth file.
         device: Where the splats live while they are made.
         seed: The same clip, options and seed give the same scene.
+        sheet: End with a contact sheet, SCENE_sheet.png: what was filmed, the same views of the scene, its depth, and
+            views from beside.
         limits_frames: Refuse clips of more frames.
         limits_seconds: Refuse longer clips.
         limits_pixels: Refuse pictures of more pixels.
@@ -56,9 +59,13 @@ def lift(
     """
     target = out or Path(f"{Path(clip).stem.strip('*?[]') or 'scene'}.glb")
     output.check_target(target, {".glb": "the scene"})
+    sheet_target = target.with_name(f"{target.stem}_sheet.png")
+    if sheet:
+        output.check_target(sheet_target, {".png": "a contact sheet"})
     check_device(device)
-    from fourd import pipeline
+    from fourd import media, pipeline
     from fourd.types import Clip, Limits
+    from fourd.view import overview
 
     caps = {
         "frames": limits_frames,
@@ -90,6 +97,9 @@ def lift(
     scene = terminal.follow(pipeline.steps(pictures, config), console)
     scene.save(target)
     print(f"{target}: {len(scene.splats):,} splats, {megabytes(target)}")
+    if sheet:
+        media.write_picture(sheet_target, overview.sheet(terminal.follow(overview.glances(scene, pictures), console)))
+        print(f"{sheet_target}: contact sheet")
     terminal.say(
         console,
         f"lifted in {terminal.said(sum(scene.provenance.seconds.values()))}. To look at it:\n"

@@ -99,16 +99,16 @@ def _developed(frames: Frames, show: Show, scale: Range) -> UInt8[Tensor, "t h w
 
 def _scale(scene: Scene, cameras: Cameras) -> Range:
     """The depth scale of a film, from a few of its frames."""
-    probes = cameras[_spread(len(cameras), _PROBES)]
-    return depth_range(render.render(scene.splats, _small(probes, 160)))
+    probes = cameras[spread(len(cameras), _PROBES)]
+    return depth_range(render.render(scene.splats, small(probes, 160)))
 
 
-def _spread(count: int, most: int) -> Tensor:
+def spread(count: int, most: int) -> Tensor:
     """Up to ``most`` of ``count`` indices, first and last among them, evenly spread."""
     return torch.linspace(0, count - 1, min(most, count)).round().long()
 
 
-def _small(cameras: Cameras, size: int) -> Cameras:
+def small(cameras: Cameras, size: int) -> Cameras:
     """The same cameras for pictures whose longer side is at most ``size`` pixels."""
     share = min(1.0, size / max(cameras.hw))
     h, w = (max(1, round(x * share)) for x in cameras.hw)
@@ -117,12 +117,12 @@ def _small(cameras: Cameras, size: int) -> Cameras:
 
 def _of_sheet(cameras: Cameras) -> Cameras:
     """Those of the frames that a contact sheet shows, small; one alone, large, if all would be the same."""
-    some = cameras[_spread(len(cameras), SHEET_PICTURES)]
+    some = cameras[spread(len(cameras), SHEET_PICTURES)]
     same = some.time_s.diff() == 0
     for values in (some.world_from_cam, some.K):
         same &= values.diff(dim=0).abs().amax((1, 2)) < 1e-6
     some = some[torch.cat([torch.ones(1, dtype=torch.bool), ~same])]
-    return _small(some, _SHEET_SIZE) if len(some) > 1 else some
+    return small(some, _SHEET_SIZE) if len(some) > 1 else some
 
 
 def _write_folder(path: Path, pictures: Iterator[Tensor]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fourd import media
 from fourd.formats import transforms
 from fourd.pipeline import Config
 from fourd.scene import Scene
@@ -17,8 +18,8 @@ from tests.scenes import MOVING, STILL, walk_cameras
 
 
 def test_lift_writes_the_scene_and_says_what_it_did(run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]) -> None:
-    status, out, err = run("lift", clip, "-o", "w.glb")
-    assert status == 0
+    status, out, err = run("lift", clip, "-o", "w.glb", "--no-sheet")
+    assert status == 0 and not Path("w_sheet.png").exists()
     assert out == f"w.glb: {STILL + MOVING:,} splats, {Path('w.glb').stat().st_size / 1e6:.1f} MB\n"
     assert err.splitlines() == [
         f"{clip}: 6 frames of 96 x 72 pixels, 0.60 s",
@@ -31,6 +32,24 @@ def test_lift_writes_the_scene_and_says_what_it_did(run: Run, clip: Path, stand_
     assert len(Scene.open("w.glb").splats) == STILL + MOVING
 
 
+@pytest.mark.needs("native")
+def test_lift_ends_with_a_contact_sheet(run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]) -> None:
+    status, out, _ = run("lift", clip, "-o", "w.glb")
+    assert status == 0 and out.splitlines()[1:] == ["w_sheet.png: contact sheet"]
+    # Four moments; filmed, rendered, depth and aside.
+    h, w = media.read_picture("w_sheet.png").shape[:2]
+    assert w == 4 * (48 + 4) + 4 and h == 4 * (36 + 14 + 4) + 4
+
+
+def test_a_sheet_that_cannot_be_written_is_said_before_the_work(
+    run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]
+) -> None:
+    Path("w_sheet.png").mkdir()
+    status, _, err = run("lift", clip, "-o", "w.glb")
+    assert status == 1 and "w_sheet.png: a folder of that name is in the way" in paragraph(err) and not stand_in
+
+
+@pytest.mark.needs("native")
 def test_lift_names_the_scene_after_the_clip(run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]) -> None:
     Path("elsewhere").mkdir()
     moved = clip.rename(Path("elsewhere/a walk.v2.mp4"))
@@ -40,20 +59,22 @@ def test_lift_names_the_scene_after_the_clip(run: Run, clip: Path, stand_in: lis
 
 
 def test_lift_hands_every_option_on(run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]) -> None:
-    options = "--quality draft --size 48 --start 0.2 --duration 0.4 --fps 5 --camera still --depth prior --seed 7"
+    options = (
+        "--no-sheet --quality draft --size 48 --start 0.2 --duration 0.4 --fps 5 --camera still --depth prior --seed 7"
+    )
     assert run("lift", clip, *options.split())[0] == 0
     lifted, config = stand_in[0]
     assert (lifted.hw, len(lifted), lifted.frame_s) == ((36, 48), 2, pytest.approx(0.2))
     assert config.quality == "draft"
     assert (config.camera, config.depth, config.size, config.seed) == ("still", "prior", 48, 7)
-    run("lift", clip, "--camera-file", "c.json", "--depth-file", "d.npz", "--size", "0")
+    run("lift", clip, "--camera-file", "c.json", "--depth-file", "d.npz", "--size", "0", "--no-sheet")
     _, config = stand_in[1]
     assert (config.camera, config.camera_file, config.size) == ("file", Path("c.json"), None)
     assert (config.depth, config.depth_file) == ("file", Path("d.npz"))
 
 
 def test_defaults_of_lift_are_those_of_config(run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]) -> None:
-    run("lift", clip)
+    run("lift", clip, "--no-sheet")
     expected = Config()
     for field in dataclasses.fields(Config):
         assert getattr(stand_in[0][1], field.name) == getattr(expected, field.name), field.name

@@ -12,10 +12,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+import zstandard
 
 from fourd import native
 from fourd.errors import FormatError, InputError
-from fourd.formats import moment, splat, spz
+from fourd.formats import _spz, moment, splat, spz
 from fourd.native import reference
 from fourd.types import Splats
 from tests.formats import samples
@@ -92,10 +93,45 @@ def test_spz_of_version_2_is_read(tmp_path: Path) -> None:
     assert got.quat_wxyz[0].abs().tolist() == pytest.approx([0, 0, 0, 1], abs=0.01)
 
 
+def test_spz_of_version_4_is_laid_out_as_published(tmp_path: Path) -> None:
+    """A plain header, the sizes of the streams, and each stream the same as the column of version 3."""
+    spz.write(tmp_path / "4.spz", seen(4), 1.5, version=4)
+    spz.write(tmp_path / "3.spz", seen(4), 1.5, version=3)
+    data, old = (tmp_path / "4.spz").read_bytes(), gzip.decompress((tmp_path / "3.spz").read_bytes())
+    assert data[:4] == b"NGSP"
+    version, n, degree, bits, flags, streams, table_at = struct.unpack("<IIBBBBI", data[4:20])
+    assert (version, n, degree, streams, table_at, flags) == (4, len(moment.at(seen(4), 1.5)), 1, 6, 32, 1)
+    assert data[20:32] == bytes(12) and bits == old[13]
+    at, columns = 32 + 16 * 6, []
+    for i in range(6):
+        packed, unpacked = struct.unpack_from("<QQ", data, 32 + 16 * i)
+        columns.append(zstandard.decompress(data[at : at + packed]))
+        assert len(columns[-1]) == unpacked
+        at += packed
+    assert at == len(data) and b"".join(columns) == old[16:]
+    four, three = spz.read(tmp_path / "4.spz"), spz.read(tmp_path / "3.spz")
+    samples.same(four, three, "mean_m", "quat_wxyz", "scale_m", "opacity", "colour")
+
+
+def test_spz_of_degree_4_loses_its_last_band(tmp_path: Path) -> None:
+    higher = bytes(range(100, 172))
+    columns = [bytes(9), b"\xff", bytes([128] * 3), bytes([160] * 3), bytes(4), higher]
+    packed = [zstandard.compress(column) for column in columns]
+    table = b"".join(struct.pack("<QQ", len(p), len(c)) for p, c in zip(packed, columns, strict=True))
+    header = struct.pack(
+        "<IIIBBBBI12x", 0x5053474E, 4, 1, 4, 12, 2, 6, 40
+    )  # Eight bytes of an extension before the table.
+    (tmp_path / "x.spz").write_bytes(header + b"whatever" + table + b"".join(packed))
+    got = spz.read(tmp_path / "x.spz")
+    assert got.colour.shape == (1, 16, 3)
+    sheen = (np.array(list(higher[:45]), np.float32).reshape(15, 3) - 128) / 128
+    torch.testing.assert_close(got.colour[0, 1:], torch.from_numpy(sheen) * _spz._SH_SIGNS[1:, None])
+
+
 def test_harmonics_look_the_same_from_the_other_axes() -> None:
     away = torch.nn.functional.normalize(torch.randn(30, 3, generator=torch.Generator().manual_seed(2)), dim=1)
-    there = reference.sh_basis(away * spz._POINT_SIGNS)
-    torch.testing.assert_close(there * spz._SH_SIGNS, reference.sh_basis(away))
+    there = reference.sh_basis(away * _spz._POINT_SIGNS)
+    torch.testing.assert_close(there * _spz._SH_SIGNS, reference.sh_basis(away))
 
 
 @FORMATS
@@ -117,6 +153,24 @@ def test_a_moment_must_be_finite(codec: ModuleType, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def header_4(
+    version: int = 4, n: int = 1, degree: int = 0, bits: int = 12, streams: int = 5, table_at: int = 32
+) -> bytes:
+    return struct.pack("<IIIBBBBI12x", 0x5053474E, version, n, degree, bits, 0, streams, table_at)
+
+
+def framed(columns: list[bytes], *, lie: int = 0, spoil: bool = False, bomb: bool = False) -> bytes:
+    """A file of version 4 for one splat; its last stream may be spoiled, or unpack to a megabyte."""
+    packed = [zstandard.compress(column) for column in columns]
+    if bomb:
+        packed[-1] = zstandard.compress(bytes(1_000_000))
+    if spoil:
+        packed[-1] = b"\0" * len(packed[-1])
+    sizes = [(lie or len(small), len(column)) for small, column in zip(packed, columns, strict=True)]
+    table = b"".join(struct.pack("<QQ", *pair) for pair in sizes)
+    return header_4() + table.ljust(80, b"\0") + b"".join(packed)
+
+
 def header(n: int = 1, version: int = 3, degree: int = 0, bits: int = 12, magic: int = 0x5053474E) -> bytes:
     return struct.pack("<IIIBBBB", magic, version, n, degree, bits, 0, 0)
 
@@ -124,8 +178,22 @@ def header(n: int = 1, version: int = 3, degree: int = 0, bits: int = 12, magic:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "no gzip stream"),
-        (b"NGSP" + bytes(40), "version 4"),
+        (b"", "begins neither as gzip nor with 'NGSP'"),
+        (b"NGSP" + bytes(40), "is SPZ of version 0"),
+        (header_4()[:31], "its header has 31 bytes, not 32"),
+        (header_4(version=5), "is SPZ of version 5"),
+        (header_4(degree=5), "harmonics of degree 5"),
+        (header_4(bits=24), "24 fractional bits"),
+        (header_4(n=2**32 - 1), "4294967295 splats cannot be in 32 bytes"),
+        (header_4(streams=6), "its 6 streams do not fit 1 splats of degree 0"),
+        (header_4(table_at=16), "its 5 streams do not fit"),
+        (header_4(table_at=2**32 - 1), "its 5 streams do not fit"),
+        (header_4() + bytes(80), "stream 0 says 0 and 0 bytes; 9 are expected"),
+        (framed([b"x" * 9], lie=2**60), "stream 0 says .* 9 are expected"),
+        (framed([bytes(10)] + [b"x"] * 4), "stream 0 says .* and 10 bytes; 9 are expected"),
+        (framed([bytes(9), b"", b"", b"", b""]), "stream 1 says .* and 0 bytes; 1 are expected"),
+        (framed([bytes(9), b"1", bytes(3), bytes(3), bytes(4)], spoil=True), "stream 4 cannot be unpacked"),
+        (framed([bytes(9), b"1", bytes(3), bytes(3), bytes(4)], bomb=True), "stream 4 does not unpack to the 4 bytes"),
         (b"\x1f\x8b" + bytes(20), "is broken"),
         (gzip.compress(b"short"), "cut short: its header has 5 bytes"),
         (gzip.compress(header(magic=7) + bytes(20)), "begins with 0x7"),

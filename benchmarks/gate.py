@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from fourd.errors import FormatError
+from fourd.errors import FormatError, FourdError
 from fourd.files import replacing
 
 BASELINE = Path(__file__).with_name("baseline.json")
@@ -114,6 +114,25 @@ def update(name: str, metrics: Sequence[Metric], yardstick: float, path: Path = 
     }
     with replacing(path) as fresh:
         fresh.write_text(json.dumps(sections, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def settle(name: str, metrics: Sequence[Metric], yardstick: float, anew: bool, path: Path = BASELINE) -> int:
+    """Make a run the baseline of its benchmark, or say what is worse than that; the command's status."""
+    if anew:
+        update(name, metrics, yardstick, path)
+        print(f"The baseline is now this run: {path.name}.")
+        return 0
+    try:
+        section = read(name, path)
+        if section is None:
+            print("There is no baseline yet: --update makes this run the baseline.")
+            return 0
+        worse = compare(metrics, yardstick, section)
+    except FourdError as error:
+        print(error)
+        return 1
+    print("\n".join(worse) if worse else f"No worse than the baseline ({section.get('machine')}).")
+    return 1 if worse else 0
 
 
 def _sections(path: Path) -> Mapping[str, object]:

@@ -24,7 +24,6 @@ from torch import Tensor
 
 from benchmarks import gate
 from fourd import native
-from fourd.errors import FourdError
 from fourd.files import replacing
 from fourd.types import SH_C0, Splats
 
@@ -114,6 +113,32 @@ def measure(case: Case, repeats: int = 20) -> Timing:
     return Timing(case, middle(wall), middle(both_wall), min(wall), min(both_wall), min(cpu), min(both_cpu))
 
 
+def fused(path: Path, threads: int, repeats: int) -> str:
+    """Draw a lifted scene as its source cameras saw it, and say how long that takes."""
+    from fourd.scene import Scene
+
+    scene = Scene.open(path)
+    cameras, splats = scene.cameras, scene.splats
+    picked = torch.linspace(0, len(cameras) - 1, repeats).round().long().tolist()
+    upcoming = iter(picked[:1] + picked)
+
+    def forward() -> None:
+        i = next(upcoming)
+        native.rasterize(splats, cameras.K[i], cameras.world_from_cam[i], cameras.hw, float(cameras.time_s[i]))
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        wall, cpu = _timed(forward, repeats)
+    finally:
+        torch.set_num_threads(before)
+    h, w = cameras.hw
+    return (
+        f"fused   {len(splats):8d} {w:5d}x{h:<4d}{threads:5d}        {statistics.median(wall):8.1f} {min(wall):6.1f}"
+        f" {min(cpu):6.1f}     {path.name}"
+    )
+
+
 def _timed(work: Callable[[], None], repeats: int) -> tuple[list[float], list[float]]:
     """Milliseconds by the clock and of the processor."""
     wall, cpu = [], []
@@ -158,6 +183,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=20, help="drawings of each case")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--scene", type=Path, nargs="*", default=[], help="scene files to draw as well")
     parser.add_argument("--quick", action="store_true", help="only what the baseline watches")
     parser.add_argument("--out", type=Path, default=Path("out/bench"), help="where raster.json is written")
     parser.add_argument("--chart", type=Path, help="draw how the times grow, as a PNG")
@@ -178,6 +204,8 @@ def main() -> int:
             f"     {t.both_wall_ms:8.1f} {t.both_best_ms:6.1f} {t.both_cpu_ms:6.1f}",
             flush=True,
         )
+    for path in options.scene:
+        print(fused(path, options.threads, options.repeats), flush=True)
     yardstick = min(yardstick, gate.yardstick_ms())
     found = metrics(timings)
     write(options.out / "raster.json", timings, yardstick)
@@ -185,26 +213,7 @@ def main() -> int:
         from benchmarks import raster_chart
 
         raster_chart.draw(timings, options.chart)
-    if options.update:
-        gate.update("raster", found, yardstick)
-        print(f"The baseline is now this run: {gate.BASELINE.name}.")
-        return 0
-    return judge(found, yardstick)
-
-
-def judge(found: list[gate.Metric], yardstick: float) -> int:
-    """Say what got worse; the command's status."""
-    try:
-        section = gate.read("raster")
-        if section is None:
-            print("There is no baseline yet: --update makes this run the baseline.")
-            return 0
-        worse = gate.compare(found, yardstick, section)
-    except FourdError as error:
-        print(error)
-        return 1
-    print("\n".join(worse) if worse else f"No worse than the baseline ({section.get('machine')}).")
-    return 1 if worse else 0
+    return gate.settle("raster", found, yardstick, options.update)
 
 
 def write(path: Path, timings: list[tuple[str, Timing]], yardstick: float) -> None:

@@ -82,3 +82,17 @@ def test_a_case_is_measured_and_written(tmp_path: Path) -> None:
 def test_the_share_alive_is_the_share_asked_for() -> None:
     s = raster.scene(20_000, alive=0.3)
     assert float((s.time_s == 0).float().mean()) == pytest.approx(0.3, abs=0.02)
+
+
+def test_a_run_is_settled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "baseline.json"
+    slow, fast = ([Metric("draw", value, "ms", 0.2)] for value in (50.0, 40.0))
+    assert gate.settle("raster", fast, 10.0, False, path) == 0, "nothing to compare with is no failure"
+    assert gate.settle("raster", fast, 10.0, True, path) == 0
+    assert gate.settle("raster", fast, 10.0, False, path) == 0
+    assert gate.settle("raster", slow, 10.0, False, path) == 1
+    path.write_text("[]")
+    assert gate.settle("raster", fast, 10.0, False, path) == 1
+    said = capsys.readouterr().out
+    for words in ("There is no baseline yet", "is now this run", "No worse than", "draw: 50.0 ms", "a JSON object"):
+        assert words in said

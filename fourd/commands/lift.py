@@ -25,6 +25,8 @@ def lift(
     camera_file: Annotated[Path | None, optional("FILE", "none")] = None,
     depth: Annotated[str, arg(metavar="NAME")] = "parallax",
     depth_file: Annotated[Path | None, optional("FILE", "none")] = None,
+    inpaint: Annotated[str, arg(metavar="NAME")] = "stretch",
+    range_deg: Annotated[float, arg(metavar="DEGREES", name="range")] = 30.0,
     device: Literal["cpu", "cuda"] = "cpu",
     seed: int = 0,
     sheet: bool = True,
@@ -48,6 +50,9 @@ def lift(
         depth: How to find depth: parallax (from the camera's motion), embedded (a small network), prior (a plain
             guess) or file.
         depth_file: The depth maps: .npz, or a folder of 16-bit PNGs. Implies --depth file.
+        inpaint: How to fill what nobody saw: embedded (a small diffusion model that learns the clip), stretch (the
+            nearest background, drawn out), copy, telea, ns, or none, which leaves the holes.
+        range_deg: Fill as far as a camera may turn about the subject to either side, up to 90.
         device: Where the splats live while they are made.
         seed: The same clip, options and seed give the same scene.
         sheet: End with a contact sheet, SCENE_sheet.png: what was filmed, the same views of the scene, its depth, and
@@ -78,6 +83,8 @@ def lift(
         camera_file=camera_file,
         depth="file" if depth_file else depth,
         depth_file=depth_file,
+        inpaint=inpaint,
+        range_deg=range_deg,
         quality=quality,
         size=size or None,
         device=device,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fourd import camera, cli, depth
+from fourd import camera, cli, depth, inpaint
 from fourd.geometry.paths import PATHS
 from tests.cli.said import Run
 
@@ -34,7 +34,7 @@ def test_help_of_render_lists_the_paths(run: Run) -> None:
 def test_help_of_lift_names_the_backends_that_there_are(run: Run) -> None:
     _, out, _ = run("lift", "--help")
     words = out.replace(",", " ").replace(".", " ").split()
-    for known in (*camera._BACKENDS, *depth._BACKENDS, "file"):
+    for known in (*camera._BACKENDS, *depth._BACKENDS, *inpaint.BACKENDS, "file", "none"):
         assert known in words
 
 

@@ -61,12 +61,14 @@ def test_lift_names_the_scene_after_the_clip(run: Run, clip: Path, stand_in: lis
 def test_lift_hands_every_option_on(run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]) -> None:
     options = (
         "--no-sheet --quality draft --size 48 --start 0.2 --duration 0.4 --fps 5 --camera still --depth prior --seed 7"
+        " --inpaint telea --range 45"
     )
     assert run("lift", clip, *options.split())[0] == 0
     lifted, config = stand_in[0]
     assert (lifted.hw, len(lifted), lifted.frame_s) == ((36, 48), 2, pytest.approx(0.2))
     assert config.quality == "draft"
     assert (config.camera, config.depth, config.size, config.seed) == ("still", "prior", 48, 7)
+    assert (config.inpaint, config.range_deg) == ("telea", 45.0)
     run("lift", clip, "--camera-file", "c.json", "--depth-file", "d.npz", "--size", "0", "--no-sheet")
     _, config = stand_in[1]
     assert (config.camera, config.camera_file, config.size) == ("file", Path("c.json"), None)

@@ -1,9 +1,12 @@
-"""The depth of what moves on its own: a thing stands on what is under it.
+"""The depth of what moves on its own: bounded by what it hides, and carried through time by how large it looks.
 
-Two views of a moving thing do not triangulate, so its depth is read off the still world around it: it is in front of
-everything that it hides, and where its lower border meets the ground it is as far as that ground. Each connected
-moving region becomes one upright sheet at that depth, bent as the network's guess of the frame is bent there, if there
-is one. A thing in the air is placed too far, on what is seen below it; the confidence says how little this is worth.
+Two views of a moving thing do not triangulate, so its depth is read off the still world around it. It is in front of
+everything that it hides, and most of all of the ground that its lower border covers. A thing keeps its size, so how
+large it looks says how near it is in each frame as compared with others (``sizes``); that makes all these bounds
+bounds of one number. Where they all say the same, the thing stands: each is its depth. Where they do not, it leaves the
+ground, and the tightest of them, when it is lowest, is nearest to the truth; it is still a bound.
+
+Each thing becomes an upright sheet, bent as the network's guess of the frame is bent there, if there is one.
 """
 
 from __future__ import annotations
@@ -12,73 +15,128 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float32, Float64, Int32
 from numpy import ndarray as Array
 
-from fourd.depth.common import carried, flow_at
+from fourd.depth import objects, sizes
+from fourd.depth.common import carried, flow_at, moving_mask
 from fourd.types import Motion
 
 CONFIDENCE = 0.25
-_SMALLEST = 1 / 500
-"""Share of the picture below which a region is a flaw of the mask and belongs to its surroundings."""
-_GAP = 1 / 60
-"""Parts of a region may be this far apart, of the longer side of the picture: masks tear where texture is poor."""
 _FOOT = 0.2
 """Share of a region's columns, the lowest ones, that are taken for its feet."""
+_SPREAD = 0.05, 0.15
+"""How far a thing's bounds (their logarithms) may differ for it to stand, and from where on it is surely in the air."""
+_DRIFT = 0.2
+"""Slow change of the bounds over the clip that is put down to how badly sizes are known."""
+_TIGHT = 0.95
+"""Quantile of the bounds that is taken for the tightest: single ones are wrong."""
+_ALOFT = 0.1
+"""How much nearer than its tightest bound a thing in the air is taken to be, as a logarithm."""
 _RELIEF = 1.08
 """Parts of a region are so many times nearer or farther than its middle at most: a guess may not tear it apart."""
 _MEMORY = 0.75
-"""How much of the depth a frame before or after keeps."""
+"""How much of the relief of the frame before is kept."""
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """The moving regions of one frame."""
+    """The things that move, in one frame."""
 
     label: Int32[Array, "h w"]
-    """0 for what is still, else the number of the region, from 1."""
+    """0 for what is still, else the number of the thing, from 1."""
     rho: Float32[Array, " n"]
-    """Inverse depth of each region."""
+    """Inverse depth of each thing of the clip; meaningless for those that the frame does not show."""
     relief: Float32[Array, "h w"] | None = None
     """Inverse depth over that of the region; 1 outside. None: all are flat."""
 
 
-def find(
-    moving: Bool[Array, "h w"], still: Float32[Array, "h w"], shape: Float32[Array, "h w"] | None = None
-) -> Regions:
-    """Split what moves into regions, and place each on what is under it.
+class Things:
+    """All that moves in a clip."""
+
+    def __init__(self, motion: Motion, hw: tuple[int, int]) -> None:
+        """Tell things apart and follow them through the clip.
+
+        Args:
+            motion: Flow and what moves, of any size.
+            hw: Size of the maps in which depth is found.
+        """
+        self._motion, last = motion, len(motion) - 1
+        label = []
+        for i in range(len(motion)):
+            flow = flow_at(motion, i, 1 if i < last else -1, hw)
+            label.append(objects.regions(moving_mask(motion, i, hw), flow))
+        self.label = objects.follow(label, motion)
+        """For each frame the number of the thing that each pixel shows, from 1 on; 0 is what stands still."""
+        self._bounds: list[dict[int, tuple[float, bool]]] = [{} for _ in label]
+        self._relief: list[Float32[Array, "h w"] | None] = [None for _ in label]
+
+    @property
+    def count(self) -> int:
+        """How many things there are."""
+        return max(int(frame.max()) for frame in self.label)
+
+    def look(self, i: int, still: Float32[Array, "h w"], shape: Float32[Array, "h w"] | None = None) -> None:
+        """Note what frame ``i`` says of the things in it.
+
+        Args:
+            i: The frame.
+            still: Inverse depth of the still world, also behind what moves.
+            shape: A guess of the frame's inverse depth with what moves in it, up to a factor; it gives things relief.
+        """
+        frame = self.label[i]
+        names = [int(k) for k in np.unique(frame) if k > 0]
+        self._bounds[i] = {k: _bound(frame == k, still) for k in names}
+        self._relief[i] = None if shape is None or not names else _relief(frame, shape, names)
+
+    def placed(self) -> list[Regions]:
+        """Say how far each thing is in each frame, when all frames have been looked at."""
+        rho = np.ones((len(self.label), self.count), np.float32)
+        for k, growth in enumerate(sizes.growth(self.label, self._motion, self.count)):
+            frames = np.array(sorted(growth))
+            larger = np.array([growth[i] for i in frames])
+            bounds = [self._bounds[i][k + 1] for i in frames]
+            logs = np.log(np.array([rho for rho, _ in bounds])) - larger
+            rho[frames, k] = np.exp(larger + _level(logs, np.array([whole for _, whole in bounds])))
+        regions = [Regions(label, rho[i], self._relief[i]) for i, label in enumerate(self.label)]
+        return _steady_relief(regions, self._motion)
+
+
+def _bound(inside: Bool[Array, "h w"], still: Float32[Array, "h w"]) -> tuple[float, bool]:
+    """The inverse depth of the ground under a region's feet, and whether the picture shows these."""
+    h = len(inside)
+    columns = np.nonzero(inside.any(0))[0]
+    bottom = h - 1 - inside[::-1, columns].argmax(0)
+    feet = bottom >= np.quantile(bottom, 1 - _FOOT)
+    ground = still[np.minimum(bottom[feet] + 2, h - 1), columns[feet]]
+    return max(float(np.median(ground)), 1e-6), bool(bottom.max() < h - 2)
+
+
+def _level(bounds: Float64[Array, " n"], whole: Bool[Array, " n"]) -> Float64[Array, " n"]:
+    """Logarithms of a thing's inverse depth, were it always equally large, from the bounds on them.
 
     Args:
-        moving: Which pixels move on their own.
-        still: Inverse depth of the still world, also behind what moves.
-        shape: A guess of the frame's inverse depth with what moves in it, up to a factor; it gives regions relief.
+        bounds: Their logarithms, in the order of time.
+        whole: Where the picture shows the feet, so that the bound may be the depth.
     """
-    h = len(moving)
-    size = 2 * round(max(moving.shape) * _GAP / 2) + 1
-    joined = cv2.dilate(moving.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-    count, found = cv2.connectedComponents(joined, connectivity=8)
-    label = np.asarray(found, np.int32) * moving
-    area = np.bincount(label.ravel(), minlength=count)
-    kept = [k for k in range(1, count) if area[k] >= max(_SMALLEST * moving.size, 4)]
-    names = np.zeros(count, np.int32)
-    names[kept] = np.arange(1, len(kept) + 1)
-    rho = []
-    for k in kept:
-        inside = label == k
-        columns = np.nonzero(inside.any(0))[0]
-        bottom = h - 1 - inside[::-1, columns].argmax(0)
-        feet = bottom >= np.quantile(bottom, 1 - _FOOT)
-        ground = still[np.minimum(bottom[feet] + 2, h - 1), columns[feet]]
-        rho.append(max(float(np.median(ground)), float(np.quantile(still[inside], 0.9))))
-    label = names[label]
-    relief = None if shape is None or not kept else _relief(label, shape, len(kept))
-    return Regions(label, np.array(rho, np.float32), relief)
+    n = len(bounds)
+    near = np.pad(bounds, 1, mode="edge")
+    smooth = np.median(np.stack([near[:-2], bounds, near[2:]]), axis=0)
+    aloft = 1.0
+    if whole.sum() >= 3:
+        at = np.linspace(-0.5, 0.5, n)[whole]
+        slope = float(np.polyfit(at, smooth[whole], 1)[0])
+        rest = smooth[whole] - slope * at
+        spread = float(np.quantile(rest, 0.9) - np.quantile(rest, 0.1)) + max(abs(slope) - _DRIFT, 0)
+        aloft = float(np.clip((spread - _SPREAD[0]) / (_SPREAD[1] - _SPREAD[0]), 0, 1))
+    tight = float(np.quantile(smooth, _TIGHT))
+    return (1 - aloft) * smooth + aloft * (tight + _ALOFT)
 
 
-def _relief(label: Int32[Array, "h w"], shape: Float32[Array, "h w"], count: int) -> Float32[Array, "h w"]:
+def _relief(label: Int32[Array, "h w"], shape: Float32[Array, "h w"], names: list[int]) -> Float32[Array, "h w"]:
     """The guess within each region over its median there, within limits; smooth, and 1 outside."""
     ratio = np.ones_like(shape)
-    for k in range(1, count + 1):
+    for k in names:
         inside = label == k
         ratio[inside] = shape[inside] / np.median(shape[inside])
     # Averaged within the region alone, so that what is beside it does not bend its borders.
@@ -87,29 +145,6 @@ def _relief(label: Int32[Array, "h w"], shape: Float32[Array, "h w"], count: int
     logs = np.log(np.clip(ratio, 1 / _RELIEF, _RELIEF)) * inside
     total, mass = (np.asarray(cv2.GaussianBlur(x, (0, 0), size)) for x in (logs, inside))
     return np.exp(total / np.maximum(mass, 1e-3)).astype(np.float32)
-
-
-def steady(regions: list[Regions], motion: Motion) -> list[Regions]:
-    """Follow regions from frame to frame and smooth their inverse depth over time, so that nothing jumps.
-
-    A region is the same as that of the frame before onto which most of its pixels flow. Depths (their logarithms)
-    are averaged with weights that fall off by the frame, both ways.
-    """
-    back = [_links(regions[i], regions[i - 1], motion, i, -1) if i else np.zeros(0, int) for i in range(len(regions))]
-    last = len(regions) - 1
-    ahead = [
-        _links(regions[i], regions[i + 1], motion, i, 1) if i < last else np.zeros(0, int) for i in range(last + 1)
-    ]
-    logs = [np.log(r.rho.astype(np.float64)) for r in regions]
-    earlier = _carry(logs, back, range(len(regions)), -1)
-    later = _carry(logs, ahead, range(last, -1, -1), 1)
-    result = []
-    for i, r in enumerate(regions):
-        # Each pass holds the frame's own value once; together they would count it twice.
-        total = earlier[i][0] + later[i][0] - logs[i]
-        mass = earlier[i][1] + later[i][1] - 1
-        result.append(replace(r, rho=np.exp(total / mass).astype(np.float32)))
-    return _steady_relief(result, motion)
 
 
 def _steady_relief(regions: list[Regions], motion: Motion) -> list[Regions]:
@@ -122,34 +157,6 @@ def _steady_relief(regions: list[Regions], motion: Motion) -> list[Regions]:
             r = replace(r, relief=(_MEMORY * here + (1 - _MEMORY) * r.relief).astype(np.float32))
         result.append(r)
     return result
-
-
-def _links(here: Regions, there: Regions, motion: Motion, i: int, way: int) -> Array:
-    """For each region the number (from 1) of the region of the next frame in that direction; 0 for none."""
-    if len(here.rho) == 0 or len(there.rho) == 0:
-        return np.zeros(len(here.rho), int)
-    h, w = here.label.shape
-    flow = flow_at(motion, i, way, (h, w))
-    y, x = np.nonzero(here.label)
-    xs = np.clip((x + flow[y, x, 0]).round().astype(int), 0, w - 1)
-    ys = np.clip((y + flow[y, x, 1]).round().astype(int), 0, h - 1)
-    votes = np.zeros((len(here.rho), len(there.rho) + 1))
-    np.add.at(votes, (here.label[y, x] - 1, there.label[ys, xs]), 1)
-    return np.where(votes[:, 1:].max(1) > 0.25 * votes.sum(1), votes[:, 1:].argmax(1) + 1, 0)
-
-
-def _carry(logs: list[Array], links: list[Array], order: range, step: int) -> list[tuple[Array, Array]]:
-    """Sums of the values along the links, fading, and of their weights."""
-    sums: list[tuple[Array, Array]] = [(np.zeros(0), np.zeros(0))] * len(logs)
-    for i in order:
-        total, mass = logs[i].copy(), np.ones(len(logs[i]))
-        for k, link in enumerate(links[i]):
-            if link:
-                before, weight = sums[i + step]
-                total[k] += _MEMORY * before[link - 1]
-                mass[k] += _MEMORY * weight[link - 1]
-        sums[i] = total, mass
-    return sums
 
 
 def paint(

@@ -126,19 +126,19 @@ class _Work:
         """Complete every frame, place what moves, find the sky, and bring all to full size."""
         total = 2 * len(self.clip)
         farthest, guess = self._farthest(), Guess(self.rig, self.rho, self.sure)
-        regions = []
+        things = movers.Things(self.motion, self.rig.hw)
         for i in range(len(self.clip)):
             behind = guess.of(i, self.full(i))
             filled, reached = fill.complete(self.rho[i], self.sure[i], behind, self.small(i))
             filled, trust = np.maximum(filled, farthest), np.maximum(self.sure[i], 0.15 + 0.3 * reached)
-            regions.append(movers.find(moving_mask(self.motion, i, self.rig.hw), filled, guess.seen))
+            things.look(i, filled, guess.seen)
             if self.low == 0:
                 blue, pale = sky.find(self.small(i), self.rho[i], self.sure[i], max(2 * self.step, 1.5 * farthest))
                 filled[blue], trust[blue] = 0, sky.CONFIDENCE
                 filled[pale], trust[pale] = farthest, sky.PALE_CONFIDENCE
             self.rho[i], self.sure[i] = filled, trust
             yield Progress(STAGE, len(self.clip) + i, total)
-        regions = movers.steady(regions, self.motion)
+        regions = things.placed()
 
         size = (len(self.clip), *self.clip.hw)
         depth_m, confidence = torch.empty(size), torch.empty(size)

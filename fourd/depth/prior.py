@@ -46,11 +46,11 @@ class Prior:
         check(clip, cameras, motion)
         rig = Rig.of(cameras, clip.hw)
         small = Rig.of(cameras, working_hw(clip.hw))
-        regions = []
+        things = movers.Things(motion, small.hw)
         for i in range(len(clip)):
-            regions.append(movers.find(moving_mask(motion, i, small.hw), surface(small, i)))
+            things.look(i, surface(small, i))
             yield Progress(STAGE, i + 1, 2 * len(clip))
-        regions = movers.steady(regions, motion)
+        regions = things.placed()
         depth_m = torch.empty((len(clip), *clip.hw))
         for i in range(len(clip)):
             rho, _ = movers.paint(surface(rig, i), moving_mask(motion, i, clip.hw), regions[i])

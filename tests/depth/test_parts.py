@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from fourd import depth
-from fourd.depth import fill, movers, neighbours, prior, sky, triangulate
+from fourd.depth import fill, neighbours, prior, sky, triangulate
 from fourd.depth.common import Rig, working_hw
 from fourd.events import result
 from fourd.geometry.rigid import matrix_from_rotvec
-from fourd.types import Cameras, Motion
+from fourd.types import Cameras
 from tests.depth import planes
 
 
@@ -134,44 +134,6 @@ def test_enlarging_makes_no_depth_between() -> None:
     assert set(np.unique(large)) == {0.5, 2.0}
     assert (large[:, :30] == 0.5).all()
     assert (large[:, 33:] == 2).all()
-
-
-def test_regions_stand_on_the_ground_and_specks_are_dropped() -> None:
-    still = np.linspace(0.5, 2, 50, dtype=np.float32)[:, None] * np.ones((1, 80), np.float32)
-    moving = np.zeros((50, 80), bool)
-    moving[10:30, 20:30] = True
-    moving[5, 60] = True
-    found = movers.find(moving, still)
-    assert len(found.rho) == 1
-    assert found.rho[0] == pytest.approx(still[31, 0])
-    rho, laid = movers.paint(still, moving, found)
-    assert laid.sum() == 200
-    assert (rho[laid] == found.rho[0]).all()
-    assert (rho[~laid] == still[~laid]).all()
-
-
-def test_the_depth_of_regions_does_not_jump() -> None:
-    label = np.zeros((20, 30), np.int32)
-    label[5:15, 10:20] = 1
-    values = [1.0, 1.0, 3.0, 1.0, 1.0]
-    t = len(values)
-    zero = torch.zeros((t, 20, 30, 2), dtype=torch.float16)
-    yes = torch.ones((t, 20, 30), dtype=torch.bool)
-    motion = Motion(zero, zero, yes, yes, torch.from_numpy(np.tile(label > 0, (t, 1, 1))).half())
-    regions = [movers.Regions(label, np.array([v], np.float32)) for v in values]
-    smooth = np.array([r.rho[0] for r in movers.steady(regions, motion)])
-    assert smooth.max() < 2
-    assert np.abs(np.diff(smooth)).max() < 0.5
-    assert smooth == pytest.approx(smooth[::-1])  # Neither way in time is preferred.
-    same = [movers.Regions(label, np.array([2.0], np.float32))] * t
-    assert [float(r.rho[0]) for r in movers.steady(same, motion)] == pytest.approx([2.0] * t)
-
-
-def test_frames_without_movers_are_in_order() -> None:
-    none = movers.find(np.zeros((8, 9), bool), np.ones((8, 9), np.float32))
-    assert len(none.rho) == 0
-    _, motion = planes.quiet(np.zeros((2, 8, 9, 3), np.uint8))
-    assert [len(r.rho) for r in movers.steady([none, none], motion)] == [0, 0]
 
 
 def outdoors() -> tuple[np.ndarray, np.ndarray]:

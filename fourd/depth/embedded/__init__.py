@@ -52,7 +52,7 @@ class Embedded:
             trust.keep(i, np.asarray(cv2.resize(confidence(reading), rig.hw[::-1]), np.float32), still)
             yield Progress(STAGE, done + 1, total)
 
-        regions, before = [], None
+        things, before = movers.Things(motion, rig.hw), None
         for i in range(len(clip)):
             moving = moving_mask(motion, i, rig.hw)
             shape = None
@@ -64,9 +64,9 @@ class Embedded:
                 before = reading
             else:
                 before = None
-            regions.append(movers.find(moving, world.seen_from(i), shape))
+            things.look(i, world.seen_from(i), shape)
             yield Progress(STAGE, len(chosen) + i + 1, total)
-        regions = movers.steady(regions, motion)
+        regions = things.placed()
         depth_m, sure = torch.empty((len(clip), *clip.hw)), torch.empty((len(clip), *clip.hw))
         for i in range(len(clip)):
             picture = clip.frames[i].cpu().numpy()

@@ -47,13 +47,15 @@ class Inpainter(Protocol):
 
 # name -> (module that defines load(name, **options), what must be importable, what to install)
 BACKENDS = {
+    "embedded": ("fourd.inpaint.embedded", "torch", "fourd"),
     "stretch": ("fourd.inpaint.stretch", "numpy", "fourd"),
     "copy": ("fourd.inpaint.temporal", "numpy", "fourd"),
     "telea": ("fourd.inpaint.opencv", "cv2", "fourd"),
     "ns": ("fourd.inpaint.opencv", "cv2", "fourd"),
 }
-"""``stretch``: the nearest background, drawn out into the hole. ``copy``: what other moments saw there, then stretch.
-``telea``, ``ns``: OpenCV's, which follow the lines that end at the hole."""
+"""``embedded``: a diffusion network that is taught by the clip itself. ``stretch``: the nearest background, drawn out
+into the hole. ``copy``: what other moments saw there, then stretch. ``telea``, ``ns``: OpenCV's, which follow the lines
+that end at the hole."""
 
 
 def backend(name: str | Path, **options: Any) -> Inpainter:

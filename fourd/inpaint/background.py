@@ -2,7 +2,7 @@
 
 A hole that opens when the camera turns lies between a foreground and what it hid; only the latter goes on in it.
 From every pixel of the hole eight rays look for what is known. Where two opposite ones end at very different depths,
-the nearer end is foreground. What is left is taken from the nearest end.
+the nearer end is foreground. Of what is left, each pixel takes the nearest.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Background:
     rgb: Float32[Array, "h w 3"]
     inverse_depth: Float32[Array, "h w"]
     """In the hole as smooth as its background's rim allows."""
-    foreground: Bool[Array, "h w"]
-    """Known pixels not far from the hole that are foreground."""
+    cleared: Float32[Array, "h w 3"]
+    """The picture with the foreground that is not far from the hole painted over by the background too."""
 
 
 def stretched(holes: Holes, i: int) -> Background:
@@ -44,30 +44,29 @@ def stretched(holes: Holes, i: int) -> Background:
     rgb, rho = had.rgb[i].cpu().numpy().copy(), had.inverse_depth[i].cpu().numpy().copy()
     known, hole = had.known[i].cpu().numpy(), holes.hole[i].cpu().numpy()
     behind = holes.behind[i].cpu().numpy()
-    none = np.zeros_like(hole)
     if not hole.any():
-        return Background(rgb, rho, none)
+        return Background(rgb, rho, rgb)
     if not known.any():
         rgb[hole] = 0.5
-        return Background(rgb, rho, none)
+        return Background(rgb, rho, rgb)
     source = nearest(rho, known, hole, behind)
-    stretch = rho.ravel()[source]
-    rgb[hole] = rgb.reshape(-1, 3)[source]
-    coarse = rho.copy()
-    coarse[hole] = stretch
+    drawn = rgb.reshape(-1, 3)[source]
+    rgb[hole] = drawn[hole]
+    coarse = np.where(hole, rho.ravel()[source], rho)
     # What is nearer than the background beside it bounds the hole, but does not go on in it.
     far = np.where(hole, coarse, np.inf).astype(np.float32)
     beside, around = (cv2.erode(far, np.ones((size, size), np.uint8), borderValue=np.inf) for size in (3, _RIM))
     foreground = known & (rho > _STEP * around)
     anchors = known & np.isfinite(beside) & ~foreground
     smooth = membrane(coarse, anchors, hole)
-    return Background(rgb, np.minimum(smooth, np.maximum(behind, 0)).astype(np.float32), foreground)
+    cleared = np.where(foreground[..., None], drawn, rgb)
+    return Background(rgb, np.minimum(smooth, np.where(hole, behind, np.inf)).astype(np.float32), cleared)
 
 
 def nearest(
     rho: Float32[Array, "h w"], known: Bool[Array, "h w"], hole: Bool[Array, "h w"], behind: Float32[Array, "h w"]
-) -> Int32[Array, " m"]:
-    """For every pixel of the hole, in order, the flat index of the known pixel whose colour it shall take."""
+) -> Int32[Array, "h w"]:
+    """For every pixel the flat index of the nearest one at the hole's rim that is background."""
     at, away = _ends(known)
     at, away = at[:, hole], away[:, hole]
     lost = at < 0
@@ -76,12 +75,13 @@ def nearest(
     apart = ~lost & ~np.roll(lost, 4, 0)
     in_front = apart & (ends > _STEP * opposite)
     in_front |= ends > _SLACK * behind[hole]
-    # Any background is better than any foreground, and any foreground than nothing; then the nearest.
-    cost = away + np.where(in_front, 1e4, 0) + np.where(lost, 1e8, 0)
-    chosen = at[cost.argmin(0), np.arange(at.shape[1])]
-    if (chosen < 0).any():  # No ray met anything, as in a ring that is known at a few corners only.
-        chosen = np.where(chosen < 0, _anywhere(known)[hole], chosen)
-    return chosen.astype(np.int32)
+    # A pixel is foreground if most of the rays that end at it say so.
+    said = np.bincount(at[~lost], minlength=rho.size)
+    front = np.bincount(at[in_front & ~lost], minlength=rho.size)
+    rim = (said > 0).reshape(rho.shape)
+    back = rim & (2 * front <= said).reshape(rho.shape)
+    seeds = back if back.any() else rim if rim.any() else known
+    return _anywhere(seeds)
 
 
 def _ends(known: Bool[Array, "h w"]) -> tuple[Int32[Array, "8 h w"], Float32[Array, "8 h w"]]:

@@ -32,9 +32,9 @@ class OpenCV:
         for i in range(len(holes)):
             near = background.stretched(holes, i)
             inverse_depth[i] = torch.from_numpy(near.inverse_depth)
-            bgr = np.ascontiguousarray((near.rgb[..., ::-1] * 255 + 0.5).astype(np.uint8))
             # The foreground at the rim takes no part: its colours would run into what lies behind it.
-            mask = (~holes.pictures.known[i].cpu().numpy() | near.foreground).astype(np.uint8)
+            bgr = np.ascontiguousarray((near.cleared[..., ::-1] * 255 + 0.5).astype(np.uint8))
+            mask = (~holes.pictures.known[i].cpu().numpy()).astype(np.uint8)
             if mask.any() and not mask.all():
                 bgr = cv2.inpaint(bgr, mask, self._radius_px, self._method)
             rgb[i] = torch.from_numpy(bgr[..., ::-1].astype(np.float32) / 255)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,3 +73,40 @@ def replacing(path: str | Path) -> Iterator[Path]:
         if fresh is not None:
             with contextlib.suppress(OSError):
                 fresh.unlink()
+
+
+@contextlib.contextmanager
+def growing(path: str | Path) -> Iterator[Path]:
+    """Give a folder to write files into, which becomes ``path`` only if the block succeeds.
+
+    Args:
+        path: Where the finished folder shall be: nothing, or an empty folder. The one around it must exist.
+
+    Raises:
+        OutputError: If the file system refuses, at any point, or something is there already.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "all"
+        >>> with growing(target) as folder:
+        ...     _ = (folder / "one.txt").write_text("whole")
+        >>> [file.name for file in target.iterdir()]
+        ['one.txt']
+    """
+    path = Path(path)
+    folder: Path | None = None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}-", dir=path.parent))
+        yield folder
+        folder.chmod(0o755)  # mkdtemp makes folders that only their owner can read.
+        folder.replace(path)  # An empty folder is replaced as a file would be.
+        folder = None
+    except OutputError:
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+        reason = "it exists and is not an empty folder" if full else _REASONS.get(error.errno or 0, str(error))
+        raise OutputError(f"Cannot write {path}: {reason}.") from error
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from fourd import formats, media, render
+from fourd import exports, formats, media, render
 from fourd.errors import InputError
-from fourd.formats import glb, html, transforms
+from fourd.formats import glb, html
 from fourd.geometry import clock, paths
 from fourd.types import Cameras, Frames, Provenance, Sound, Splats
 
@@ -31,15 +31,21 @@ class Scene:
 
     @staticmethod
     def open(path: str | Path) -> Scene:
-        """Read a scene that ``save`` wrote.
+        """Read a scene that ``save`` wrote, or a ``.4dgs``, ``.splatv``, ``.ply``, ``.spz`` or ``.splat`` of others.
+
+        Where a file has no cameras, one is put where it has everything in view, and the provenance's warnings say so.
 
         Raises:
-            FormatError: If the file is broken or is not a fourd scene.
+            FormatError: If the file is broken or is of no format that can be read.
         """
-        return Scene(*glb.read(Path(path)))
+        return Scene(*formats.read_scene(path))
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, quantised: bool = False) -> None:
         """Write the scene to a ``.glb`` file, whole or not at all.
+
+        Args:
+            path: Where to.
+            quantised: Round the splats to some 36 bytes each, which nobody sees; exact ones take 88.
 
         Raises:
             InputError: If the path has another suffix.
@@ -47,27 +53,35 @@ class Scene:
         """
         if Path(path).suffix.lower() != ".glb":
             raise InputError(f"A scene is saved as .glb, not as '{Path(path).name}'; export writes other formats.")
-        glb.write(Path(path), splats=self.splats, cameras=self.cameras, sound=self.sound, provenance=self.provenance)
+        glb.write(path, **self._whole(), quantised=quantised)
 
-    def export(self, path: str | Path, *, time_s: float | None = None) -> None:
-        """Write what others read: a page to look at, one moment as splats, or the cameras.
+    def _whole(self) -> dict[str, Any]:
+        parts = ("splats", "cameras", "sound", "provenance")
+        return {name: getattr(self, name) for name in parts}
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        time_s: float | None = None,
+        kind: Literal["splats", "points", "mesh", "depth"] = "splats",
+        exact: bool = False,
+        spz_version: Literal[3, 4] = 3,
+    ) -> None:
+        """Write what others read; the kind and the suffix of the path choose the format (docs/formats.md).
 
         Args:
-            path: Where to; the suffix chooses the format: ``.html``, ``.ply``, ``.spz``, ``.splat`` or ``.json``.
+            path: Where to. Splats: ``.glb``, ``.4dgs``, ``.splatv`` and ``.html`` hold all moments, ``.ply``, ``.spz``
+                and ``.splat`` one, a new folder a ``.ply`` for each frame; ``.json`` the cameras. Points and meshes:
+                ``.ply`` or ``.glb``, of one moment. Depth: ``.png`` or ``.exr`` of one moment, a new folder of PNGs
+                of all frames.
             time_s: The moment of a format of one moment; the middle of the clip by default.
+            kind: Splats; the centres of splats as points; the surface that the cameras see as a mesh; or the depth
+                that the source cameras see.
+            exact: Do not round the splats of a ``.glb``.
+            spz_version: Version of an ``.spz``.
         """
-        suffix = Path(path).suffix.lower()
-        if suffix == ".glb":
-            self.save(path)
-        elif suffix in formats.OF_ONE_MOMENT:
-            formats.write_moment(path, self.splats, self.middle_s if time_s is None else time_s)
-        elif suffix == ".json":
-            transforms.write(Path(path), self.cameras)
-        elif suffix == ".html":
-            html.write(Path(path), self._page())
-        else:
-            known = ".glb, .html, .json, .ply, .splat and .spz"
-            raise InputError(f"Cannot export to '{Path(path).name}'. Known are {known}.")
+        exports.write(Path(path), **self._whole(), time_s=time_s, kind=kind, exact=exact, spz_version=spz_version)
 
     def show(self, *, height_px: int = 480, limit_mb: float = 32.0) -> html.Embedded:
         """The scene with its player, for a notebook, which displays what the last line of a cell returns.

@@ -19,6 +19,7 @@ TIERS: list[set[str]] = [
     {"native"},
     {"geometry"},
     STAGES,
+    {"exports"},
     {"scene"},
     {"pipeline"},
     {"view", "batch", "doctor", "train"},

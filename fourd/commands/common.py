@@ -31,16 +31,21 @@ def check_device(device: str) -> None:
 
 
 def opened(path: Path, device: str = "cpu") -> Scene:
-    """The scene of a file, with its splats on ``device``."""
+    """The scene of a file, with its splats on ``device``; what a file of others could not say is said."""
     from fourd.scene import Scene
+    from fourd.view import terminal
 
     scene = Scene.open(path)
+    for text in scene.provenance.warnings:
+        if text.startswith(path.name):
+            terminal.say(terminal.console(), text)
     return dataclasses.replace(scene, splats=scene.splats.to(device)) if device != "cpu" else scene
 
 
 def size_bytes(path: Path) -> int:
-    """How long a file is; 0 where there is none."""
-    return path.stat().st_size if path.is_file() else 0
+    """How long a file is, or all files of a folder; 0 where there is none."""
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def megabytes(path: Path) -> str:

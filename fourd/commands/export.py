@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
 from fourd.commands.common import SceneArg, megabytes, opened, optional
 from fourd.errors import InputError
-from fourd.formats import OF_ONE_MOMENT
 from fourd.view import output
 
 
@@ -17,19 +16,30 @@ def export(
     scene: SceneArg,
     /,
     out: Annotated[Path, arg(metavar="FILE", aliases=["-o"], help_behavior_hint="(required)")],
+    kind: Annotated[Literal["splats", "points", "mesh", "depth"], arg(name="as")] = "splats",
     at: Annotated[float | None, optional("SECONDS", "the middle")] = None,
+    exact: Annotated[bool, arg(help_behavior_hint="")] = False,
+    spz_version: Literal[3, 4] = 3,
 ) -> None:
     """Write what other programs read.
 
     Args:
-        scene: A scene that `fourd lift` made.
-        out: NAME.html is a page to look at, with everything in it; NAME.ply, NAME.spz and NAME.splat one moment as 3D
-            Gaussians; NAME.json the source cameras (transforms.json).
-        at: The moment of a .ply, .spz or .splat.
+        scene: A scene that `fourd lift` made, or a .4dgs, .splatv, .ply, .spz or .splat.
+        out: NAME.glb is the scene in less than half of its bytes, NAME.4dgs and NAME.splatv are for other players;
+            NAME.html is a page to look at, with everything in it; NAME.ply, NAME.spz and NAME.splat are one moment
+            as 3D Gaussians, and NAME a new folder of a .ply for each frame; NAME.json are the source cameras
+            (transforms.json).
+        kind: Splats; points (the centres of splats) or a mesh (the surface that the cameras see) of one moment, as
+            NAME.ply or NAME.glb; or depth, as NAME.png (16 bits, millimetres) or NAME.exr of one moment, or NAME, a
+            new folder of PNGs.
+        at: The moment of what holds only one.
+        exact: Keep every bit of the splats in a .glb, at 88 bytes each.
+        spz_version: 3, which every reader of .spz knows, or 4.
     """
-    moments = dict.fromkeys(OF_ONE_MOMENT, "one moment")
-    output.check_target(out, {**moments, ".json": "the source cameras", ".html": "a page", ".glb": "the scene"})
-    if at is not None and out.suffix.lower() not in moments:
-        raise InputError(f"--at chooses the moment of a {', '.join(moments)}; '{out.name}' holds all of them.")
-    opened(scene).export(out, time_s=at)
+    from fourd import exports
+
+    output.check_target(out, exports.KINDS[kind])
+    if at is not None and not exports.of_one_moment(kind, out):
+        raise InputError(f"--at chooses the moment of a file that holds one; '{out.name}' holds all of them.")
+    opened(scene).export(out, time_s=at, kind=kind, exact=exact, spz_version=spz_version)
     print(f"{out}: {megabytes(out)}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from fourd.errors import FormatError, InputError, LimitError
+from fourd.errors import FormatError, LimitError
 from fourd.formats import _json
 
 _MAGIC, _JSON, _BIN = b"glTF", b"JSON", b"BIN\0"
@@ -84,10 +83,7 @@ class Builder:
             document = document | {"buffers": [{"byteLength": self._length}], "bufferViews": self.views}
         if self.accessors:
             document = document | {"accessors": self.accessors}
-        try:
-            text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
-            raise InputError(f"Cannot write {path.name}: the provenance is not plain JSON ({error}).") from error
+        text = _json.dumped(document, path.name).encode()
         text += b" " * (-len(text) % 4)
         total = 12 + 8 + len(text) + (8 + self._length if self._length else 0)
         if total >= 2**32:

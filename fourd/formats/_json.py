@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from fourd.errors import FormatError
+from fourd.errors import FormatError, InputError
 
 MAX_BYTES = 256_000_000
 """The largest JSON text that is parsed; the objects take several times as much memory."""
@@ -19,17 +19,37 @@ def parse(text: bytes, where: str) -> dict[str, Any]:
     Raises:
         FormatError: If the text is too long, or is not JSON, or is not an object.
     """
+    return as_dict(_parse(text, where), where)
+
+
+def parse_list(text: bytes, where: str) -> list[Any]:
+    """Parse a JSON array; errors are those of ``parse``."""
+    return as_list(_parse(text, where), where)
+
+
+def _parse(text: bytes, where: str) -> Any:
     if len(text) > MAX_BYTES:
         raise FormatError(f"{where}: {len(text)} bytes of JSON; at most {MAX_BYTES} are read.")
     try:
-        value = json.loads(text.decode("utf-8-sig"))
+        return json.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise FormatError(f"{where} is not JSON: it is not UTF-8 text.") from error
     except RecursionError as error:
         raise FormatError(f"{where} is not usable JSON: it is nested too deeply.") from error
     except ValueError as error:
         raise FormatError(f"{where} is not JSON: {error}.") from error
-    return as_dict(value, where)
+
+
+def dumped(value: dict[str, Any] | list[Any], name: str) -> str:
+    """JSON text in few characters, for the file of that name.
+
+    Raises:
+        InputError: If the value is not plain JSON.
+    """
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"Cannot write {name}: the provenance is not plain JSON ({error}).") from error
 
 
 def read(path: str | Path) -> dict[str, Any]:

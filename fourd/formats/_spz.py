@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fourd.formats import moment
+from fourd.formats._axes import POINT_SIGNS, QUAT_SIGNS, SH_SIGNS
 from fourd.types import Splats
 
 COEFFICIENTS = {0: 1, 1: 4, 2: 9, 3: 16, 4: 25}
@@ -21,11 +22,6 @@ MOST_BITS = 23
 _MOST_COEFFICIENTS = 16
 _COLOUR_SCALE = 0.15 * 255
 _FIXED_MAX = 2**23 - 1
-_POINT_SIGNS = torch.tensor([1.0, -1.0, -1.0])
-_QUAT_SIGNS = torch.tensor([1.0, 1.0, -1.0, -1.0])
-"""Half a turn about x takes our axes to theirs; w, x, y, z of a rotation between such axes change like this,"""
-_SH_SIGNS = torch.tensor([1.0, -1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1])
-"""and harmonics like this: their basis functions are odd or even in y and z."""
 
 
 def pack(now: Splats) -> tuple[int, int, list[bytes]]:
@@ -33,14 +29,14 @@ def pack(now: Splats) -> tuple[int, int, list[bytes]]:
     farthest = float(now.mean_m.abs().max()) if len(now) else 1.0
     bits = int(min(20, max(0, math.floor(math.log2(_FIXED_MAX / max(farthest, 1e-6))))))
     degree = next(d for d, k in COEFFICIENTS.items() if k == now.colour.shape[1])
-    fixed = (now.mean_m.double() * _POINT_SIGNS * 2**bits).round().clamp(-_FIXED_MAX, _FIXED_MAX).int().numpy()
-    higher = now.colour[:, 1:] * _SH_SIGNS[1 : now.colour.shape[1], None]
+    fixed = (now.mean_m.double() * POINT_SIGNS * 2**bits).round().clamp(-_FIXED_MAX, _FIXED_MAX).int().numpy()
+    higher = now.colour[:, 1:] * SH_SIGNS[1 : now.colour.shape[1], None]
     columns = [
         np.ascontiguousarray(fixed).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes(),
         _bytes(now.opacity * 255),
         _bytes(now.colour[:, 0] * _COLOUR_SCALE + 127.5),
         _bytes((now.scale_m.log() + 10) * 16),
-        _smallest_three(now.quat_wxyz * _QUAT_SIGNS),
+        _smallest_three(now.quat_wxyz * QUAT_SIGNS),
         _bytes(higher * 128 + 128),
     ]
     return degree, bits, columns
@@ -65,14 +61,14 @@ def unpack(columns: list[np.ndarray], version: int, bits: int) -> Splats:
     colour = np.concatenate(
         [
             ((rgb.reshape(n, 1, 3) - 127.5) / _COLOUR_SCALE),
-            (sheen - 128.0) / 128 * _SH_SIGNS[1:kept, None].numpy(),
+            (sheen - 128.0) / 128 * SH_SIGNS[1:kept, None].numpy(),
         ],
         1,
     )
     quat = _from_first_three(turn) if version == 2 else _from_smallest_three(turn)
     return moment.still(
-        mean_m=_points(point, bits) * _POINT_SIGNS,
-        quat_wxyz=torch.from_numpy(quat.astype(np.float32)) * _QUAT_SIGNS,
+        mean_m=_points(point, bits) * POINT_SIGNS,
+        quat_wxyz=torch.from_numpy(quat.astype(np.float32)) * QUAT_SIGNS,
         scale_m=torch.from_numpy(np.exp(log_scale.reshape(n, 3) / 16.0 - 10).astype(np.float32)),
         opacity=torch.from_numpy((alpha / 255).astype(np.float32)),
         colour=torch.from_numpy(colour.astype(np.float32)),

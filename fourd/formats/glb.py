@@ -16,7 +16,7 @@ import torch
 
 from fourd.errors import FormatError, InputError
 from fourd.files import replacing
-from fourd.formats import _gltf, _json, _quantised, _wav
+from fourd.formats import _gltf, _json, _notes, _quantised, _wav
 from fourd.formats._axes import GL_FROM_CV
 from fourd.formats._quantised import EXTENSION
 from fourd.geometry import rigid
@@ -197,7 +197,7 @@ def read(path: str | Path) -> tuple[Splats, Cameras, Sound | None, Provenance]:
             _read_splats(document, ours),
             _read_cameras(document, ours),
             _read_sound(document, ours),
-            _read_notes(ours),
+            _notes.read_provenance(ours),
         )
     except FormatError:
         raise
@@ -211,13 +211,7 @@ def check(path: str | Path) -> None:
     Raises:
         FormatError: As ``read`` does.
     """
-    document, ours = _opened(path)
-    try:
-        _read_cameras(document, ours)
-    except FormatError:
-        raise
-    except InputError as error:
-        raise FormatError(f"{path} is broken: {error}") from error
+    _read_cameras(*_opened(path))
 
 
 def _opened(path: str | Path) -> tuple[_gltf.Document, dict[str, Any]]:
@@ -290,23 +284,13 @@ def _read_primitive(document: _gltf.Document, mesh: int, coefficients: int) -> S
 
 
 def _read_cameras(document: _gltf.Document, ours: dict[str, Any]) -> Cameras:
-    h, w = _json.as_floats(ours.get("hw"), 2, f"{document.name}: hw")
-    K, world_from_cam, time_s = [], [], []
+    entries: list[tuple[Any, str]] = []
     for i, node in enumerate(_json.as_list(document.json.get("nodes", []), f"{document.name}: nodes")):
         where = f"{document.name}: nodes[{i}]"
         if "camera" not in _json.as_dict(node, where):
             continue
-        extras = _json.as_dict(node.get("extras"), f"{where}.extras")
-        exact = _json.as_dict(extras.get("fourd"), f"{where}.extras.fourd")
-        K.append(_json.as_floats(exact.get("K"), 9, f"{where}: K"))
-        world_from_cam.append(_json.as_floats(exact.get("world_from_cam"), 16, f"{where}: world_from_cam"))
-        time_s.append(_json.as_float(exact.get("time_s"), f"{where}: time_s"))
-    return Cameras(
-        K=torch.tensor(K, dtype=torch.float32).reshape(-1, 3, 3),
-        world_from_cam=torch.tensor(world_from_cam, dtype=torch.float32).reshape(-1, 4, 4),
-        hw=(int(h), int(w)),
-        time_s=torch.tensor(time_s, dtype=torch.float64),
-    )
+        entries.append((_json.as_dict(node.get("extras"), f"{where}.extras").get("fourd"), where))
+    return _notes.read_cameras(ours.get("hw"), entries, document.name)
 
 
 def _read_sound(document: _gltf.Document, ours: dict[str, Any]) -> Sound | None:
@@ -316,19 +300,3 @@ def _read_sound(document: _gltf.Document, ours: dict[str, Any]) -> Sound | None:
     data, _ = document.view(sound.get("bufferView"))
     start_s = _json.as_float(sound.get("start_s", 0.0), f"{document.name}: sound.start_s")
     return _wav.decode(data.tobytes(), start_s, f"The sound of {document.name}")
-
-
-def _read_notes(ours: dict[str, Any]) -> Provenance:
-    notes = _json.as_dict(ours.get("provenance", {}), "extras.fourd.provenance")
-    where = "extras.fourd.provenance."
-    versions = _json.as_dict(notes.get("versions", {}), where + "versions")
-    seconds = _json.as_dict(notes.get("seconds", {}), where + "seconds")
-    warnings = _json.as_list(notes.get("warnings", []), where + "warnings")
-    return Provenance(
-        clip=_json.as_str(notes.get("clip", ""), where + "clip"),
-        config=_json.as_dict(notes.get("config", {}), where + "config"),
-        versions={k: _json.as_str(v, where + "versions") for k, v in versions.items()},
-        seconds={k: _json.as_float(v, where + "seconds") for k, v in seconds.items()},
-        warnings=[_json.as_str(w, where + "warnings") for w in warnings],
-        metric=notes.get("metric") is True,
-    )

@@ -71,7 +71,7 @@ def test_info_for_people_and_for_programs(run: Run, scene: Path) -> None:
 
 @pytest.mark.needs("native")
 def test_export(run: Run, scene: Path) -> None:
-    for name in ("a.ply", "a.spz", "a.splat", "a.json", "a.html", "a.glb"):
+    for name in ("a.ply", "a.spz", "a.splat", "a.json", "a.html", "a.glb", "a.4dgs", "a.splatv"):
         status, out, err = run("export", scene, "-o", name)
         assert (status, err) == (0, "") and out == f"{name}: {Path(name).stat().st_size / 1e6:.1f} MB\n"
     assert (
@@ -81,9 +81,38 @@ def test_export(run: Run, scene: Path) -> None:
     assert Path("b.ply").read_bytes() != Path("a.ply").read_bytes()
     status, _, err = run("export", scene, "-o", "a.json", "--at", "0.7")
     assert status == 1
-    assert paragraph(err) == "--at chooses the moment of a .ply, .spz, .splat; 'a.json' holds all of them."
+    assert paragraph(err) == "--at chooses the moment of a file that holds one; 'a.json' holds all of them."
     status, _, err = run("export", scene, "-o", "a.obj")
-    assert status == 1 and "its name must be one of NAME.ply (one moment), NAME.spz (one moment)" in paragraph(err)
+    assert status == 1 and "its name must be one of NAME.glb (the scene in few bytes), NAME.4dgs" in paragraph(err)
+
+
+@pytest.mark.needs("native")
+def test_export_of_other_kinds(run: Run, scene: Path) -> None:
+    for words in (["points", "p.ply"], ["mesh", "m.glb"], ["depth", "d.png"]):
+        status, out, err = run("export", scene, "--as", words[0], "-o", words[1], "--at", "0.5")
+        assert (status, err) == (0, "") and out.startswith(f"{words[1]}: ")
+    for words in (["splats", "moments"], ["depth", "maps"]):
+        assert run("export", scene, "--as", words[0], "-o", words[1])[0] == 0
+    assert len(list(Path("moments").glob("*.ply"))) == len(list(Path("maps").glob("*.png"))) == 8
+    status, _, err = run("export", scene, "--as", "mesh", "-o", "a.spz")
+    assert status == 1 and "NAME.ply (one moment), NAME.glb (one moment)" in paragraph(err)
+    run("export", scene, "-o", "small.glb")
+    run("export", scene, "-o", "same.glb", "--exact")
+    assert Path("small.glb").stat().st_size < 0.6 * scene.stat().st_size
+    assert Path("same.glb").stat().st_size == scene.stat().st_size
+
+
+@pytest.mark.needs("native")
+def test_scenes_of_others_are_scenes(run: Run, scene: Path) -> None:
+    """A .ply without cameras is shown from where everything is in view, and a word is said about it."""
+    run("export", scene, "-o", "a.ply")
+    status, out, err = run("info", "a.ply")
+    assert status == 0 and "a.ply has no cameras: one was put where it has everything in view." in " ".join(err.split())
+    assert "splats" in out
+    status, _, _ = run("render", "a.ply", "--path", "orbit", "--degrees", "10", "--size", "64", "-o", "sheet.png")
+    assert status == 0 and Path("sheet.png").stat().st_size > 0
+    run("export", scene, "-o", "a.4dgs")
+    assert run("info", "a.4dgs")[2] == ""
 
 
 def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

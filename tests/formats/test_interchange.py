@@ -16,7 +16,8 @@ import zstandard
 
 from fourd import native
 from fourd.errors import FormatError, InputError
-from fourd.formats import _spz, moment, splat, spz
+from fourd.formats import moment, splat, spz
+from fourd.formats._axes import POINT_SIGNS, SH_SIGNS
 from fourd.native import reference
 from fourd.types import Splats
 from tests.formats import samples
@@ -125,13 +126,13 @@ def test_spz_of_degree_4_loses_its_last_band(tmp_path: Path) -> None:
     got = spz.read(tmp_path / "x.spz")
     assert got.colour.shape == (1, 16, 3)
     sheen = (np.array(list(higher[:45]), np.float32).reshape(15, 3) - 128) / 128
-    torch.testing.assert_close(got.colour[0, 1:], torch.from_numpy(sheen) * _spz._SH_SIGNS[1:, None])
+    torch.testing.assert_close(got.colour[0, 1:], torch.from_numpy(sheen) * SH_SIGNS[1:, None])
 
 
 def test_harmonics_look_the_same_from_the_other_axes() -> None:
     away = torch.nn.functional.normalize(torch.randn(30, 3, generator=torch.Generator().manual_seed(2)), dim=1)
-    there = reference.sh_basis(away * _spz._POINT_SIGNS)
-    torch.testing.assert_close(there * _spz._SH_SIGNS, reference.sh_basis(away))
+    there = reference.sh_basis(away * POINT_SIGNS)
+    torch.testing.assert_close(there * SH_SIGNS, reference.sh_basis(away))
 
 
 @FORMATS

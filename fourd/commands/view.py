@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import arg
 
-from fourd.commands.common import SceneArg
+from fourd.commands.common import SceneArg, opened
 from fourd.view import terminal
 
 
@@ -21,7 +25,7 @@ def view(
     """Look at a scene in a browser, until Ctrl-C.
 
     Args:
-        scene: A scene that `fourd lift` made.
+        scene: A scene that `fourd lift` made, or a .4dgs, .splatv, .ply, .spz or .splat.
         host: Where to listen; other machines reach 127.0.0.1 only through a tunnel.
         port: Where to listen; 0 takes any that is free.
         allow_network: Let --host be an address that other machines reach.
@@ -30,11 +34,24 @@ def view(
     from fourd.view import server
 
     server.check_host(host, port, allow_network=allow_network)
-    server.check_scene(scene)
 
     def ready(address: str) -> None:
         print(address, flush=True)
         shown = browser and server.open_browser(address)
         terminal.say(terminal.console(), f"{'' if shown else 'Open this address in a browser. '}Ctrl-C ends it.")
 
-    server.serve(scene, host=host, port=port, ready=ready)
+    with playable(scene) as file:
+        server.check_scene(file)
+        server.serve(file, host=host, port=port, ready=ready)
+
+
+@contextlib.contextmanager
+def playable(scene: Path) -> Iterator[Path]:
+    """The file that the player reads: the scene's own, or one made of it that goes when nobody looks any more."""
+    if scene.suffix.lower() not in {".4dgs", ".splatv", ".ply", ".spz", ".splat"}:
+        yield scene
+        return
+    with tempfile.TemporaryDirectory(prefix="fourd-") as folder:
+        made = Path(folder) / "scene.glb"
+        opened(scene).save(made)
+        yield made

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from fourd import media
+from fourd.commands.view import playable
+from fourd.scene import Scene
 from tests.cli.said import Run, paragraph
 from tests.scenes import FRAMES, HW, small_scene
 
@@ -113,6 +115,11 @@ def test_scenes_of_others_are_scenes(run: Run, scene: Path) -> None:
     assert status == 0 and Path("sheet.png").stat().st_size > 0
     run("export", scene, "-o", "a.4dgs")
     assert run("info", "a.4dgs")[2] == ""
+    with playable(Path("a.ply")) as file:
+        assert len(Scene.open(file).splats) == len(Scene.open("a.ply").splats)
+    assert not file.exists()
+    with playable(scene) as file:
+        assert file == scene
 
 
 def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from fourd.geometry import rigid
 from fourd.types import Splats
 
 RATES = {"place": 0.02, "size": 0.02, "turn": 0.005, "opacity": 0.05, "velocity": 0.01, "colour": 0.02}
@@ -15,7 +18,10 @@ logarithms, opacity as a logit, the turn as a change of the unit quaternion, col
 
 _WIDTHS = {"place": 3, "size": 3, "turn": 4, "opacity": 1, "velocity": 3}
 """Columns of each parameter; the colour has the rest."""
+_BY_SPLAT = ("_width_m", "_width_mps", "_value", "_first", "_second", "_count", "_asked", "_pull")
 _BETA1, _BETA2 = 0.9, 0.99
+_APART = 0.6
+"""Distance of each half from the middle of the whole, in its standard deviations."""
 _ALIVE = 3.3
 """A splat this many durations from its time has less than 1/255 of its opacity."""
 
@@ -39,6 +45,8 @@ class Parameters:
         """How many pictures each splat was learnt from."""
         self._asked = torch.zeros_like(self._count)
         """How many pictures were taken while it lived."""
+        self._pull = value.new_zeros(n)
+        """How hard pictures pulled at its place, in all."""
 
     def alive(self, time_s: float) -> Int64[Tensor, " m"]:
         """Which splats live at a moment."""
@@ -90,6 +98,7 @@ class Parameters:
         index, slope = index[shown], rows.grad.index_select(0, shown)
         count = self._count.index_select(0, index) + 1
         self._count.index_copy_(0, index, count)
+        self._pull.index_add_(0, index, slope[:, :3].norm(dim=1))
         first = self._first.index_select(0, index).lerp_(slope, 1 - _BETA1)
         second = self._second.index_select(0, index).lerp_(slope.square_(), 1 - _BETA2)
         self._first.index_copy_(0, index, first)
@@ -100,13 +109,36 @@ class Parameters:
         step = first.mul_(table[count.long() - 1, None]).div_(second.sqrt_().add_(1e-12)).mul_(self._rates)
         self._value.index_copy_(0, index, rows.detach().index_select(0, shown).sub_(step, alpha=pace))
 
-    def snapshot(self) -> Tensor:
-        """What has been learnt so far."""
-        return self._value.clone()
+    @torch.no_grad()
+    def divide(self, most: int) -> None:
+        """Put two splats in the place of each of those that pictures pulled at hardest.
 
-    def restore(self, snapshot: Tensor) -> None:
-        """Go back to what had been learnt."""
-        self._value = snapshot
+        Both halves together spread as the whole did, along its longest axis. They learn on from there.
+
+        Args:
+            most: How many splats this may add.
+        """
+        index = self._pull.topk(min(most, int((self._pull > 0).sum()))).indices.sort().values
+        if len(index) == 0:
+            return
+        whole = self.splats(index)
+        longest = F.one_hot(whole.scale_m.argmax(1), 3).to(whole.scale_m.dtype)
+        way_m = (rigid.matrix_from_quat(whole.quat_wxyz) @ (longest * whole.scale_m)[..., None])[..., 0] * _APART
+        half = whole.replace(scale_m=whole.scale_m * (1 - longest * (1 - (1 - _APART**2) ** 0.5)))
+        kept = torch.ones(len(self._pull), dtype=torch.bool, device=index.device)
+        kept[index] = False
+        halves = Parameters(
+            Splats.concat([half.replace(mean_m=whole.mean_m + way_m), half.replace(mean_m=whole.mean_m - way_m)])
+        )
+        for name in _BY_SPLAT:
+            setattr(self, name, torch.cat([getattr(self, name)[kept], getattr(halves, name)]))
+        self.start = Splats.concat([self.start[kept], halves.start])
+
+    def snapshot(self) -> Parameters:
+        """What has been learnt so far, to be gone back to."""
+        twin = copy.copy(self)
+        twin._value = self._value.clone()
+        return twin
 
     def never_shown(self) -> Bool[Tensor, " n"]:
         """Splats that no picture showed, though some were taken while they lived."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fourd import native
 from fourd.events import Progress, Steps
+from fourd.fuse.nudges import Nudges
 from fourd.fuse.parameters import Parameters
 from fourd.native import Picture
 from fourd.types import Cameras, Clip, DepthMaps, Splats
@@ -39,6 +40,10 @@ class RefineConfig:
     """Weight of the squared change of places and sizes, in the units of ``parameters.RATES``."""
     held_out: int = 8
     """One frame of so many is held out, if there are at least two."""
+    nudge: float = 0.0
+    """Length of a camera's step in pixels; 0 where cameras are known."""
+    grow: float = 0.0
+    """Share of the splats that may be added where the pictures ask for more."""
     seed: int = 0
 
 
@@ -52,8 +57,8 @@ _FAR = 0.2
 
 def refine(
     splats: Splats, clip: Clip, maps: DepthMaps, cameras: Cameras, config: RefineConfig = RefineConfig()
-) -> Steps[Splats]:
-    """Fit splats to a clip.
+) -> Steps[tuple[Splats, Cameras]]:
+    """Fit splats to a clip, and cameras with them.
 
     Args:
         splats: As fused, on the device on which to work.
@@ -63,17 +68,18 @@ def refine(
         config: How long, and what counts.
 
     Returns:
-        The fitted splats without those that no frame shows; fewer, never more.
+        The fitted splats without those that no frame shows: fewer, never more. And the cameras, moved by less than
+        a pixel if ``config.nudge`` says so.
     """
     lesson = _Lesson(clip, maps, cameras.to(splats.mean_m.device), config)
     taught, held = _parted(len(clip), config.held_out)
     steps = min(config.steps, config.rounds * len(taught))
     if steps == 0 or len(splats) == 0:
-        return splats
+        return splats, cameras
     learnt = Parameters(splats)
     generator = torch.Generator().manual_seed(config.seed)
     order: list[int] = []
-    best = (lesson.exam(learnt, held), learnt.snapshot()) if held else None
+    best = (lesson.exam(learnt, held), learnt.snapshot(), lesson.nudges.snapshot()) if held else None
     total = steps + len(held)
     for step in range(steps):
         if not order:
@@ -82,14 +88,17 @@ def refine(
         if best is not None and (step + 1) * _EXAMS // steps > step * _EXAMS // steps:
             mark = lesson.exam(learnt, held)
             if mark >= best[0]:
-                learnt.restore(best[1])
+                learnt = best[1]
+                lesson.nudges.restore(best[2])
                 break
-            best = (mark, learnt.snapshot())
+            best = (mark, learnt.snapshot(), lesson.nudges.snapshot())
+        if config.grow > 0 and step + 1 == steps // 2:
+            learnt.divide(int(config.grow * len(splats)))
         yield Progress("refine", step + 1, total)
     for done, i in enumerate(held):  # Splats that live only then have learnt nothing yet.
         lesson.learn(learnt, i, _SLOWEST)
         yield Progress("refine", steps + done + 1, total)
-    return learnt.splats()[~learnt.never_shown()]
+    return learnt.splats()[~learnt.never_shown()], lesson.nudges.cameras().to(cameras.K.device)
 
 
 def _parted(frames: int, one_of: int) -> tuple[list[int], list[int]]:
@@ -103,24 +112,30 @@ class _Lesson:
 
     def __init__(self, clip: Clip, maps: DepthMaps, cameras: Cameras, config: RefineConfig) -> None:
         self.clip, self.maps, self.cameras, self.config = clip, maps, cameras, config
+        self.nudges = Nudges(cameras, _middle(maps).to(cameras.K.device))
 
     def learn(self, learnt: Parameters, i: int, pace: float) -> None:
         """One step towards frame ``i``."""
         index = learnt.alive(float(self.clip.time_s[i]))
         rows = learnt.rows(index)
-        loss = self._loss(self._draw(learnt.splats(index, rows), i), i)
+        nudge = self.nudges.row(i)
+        loss = self._loss(self._draw(learnt.splats(index, rows), i, self.nudges.pose(i, nudge)), i)
         (loss + self.config.keep * learnt.strayed(rows)).backward()
         learnt.learn(index, rows, pace)
+        self.nudges.learn(i, nudge, pace * self.config.nudge)
 
     @torch.no_grad()
     def exam(self, learnt: Parameters, frames: list[int]) -> float:
         """Mean loss over some frames."""
-        losses = [self._loss(self._draw(learnt.splats(learnt.alive(float(self.clip.time_s[i]))), i), i) for i in frames]
+        losses = []
+        for i in frames:
+            splats = learnt.splats(learnt.alive(float(self.clip.time_s[i])))
+            losses.append(self._loss(self._draw(splats, i, self.nudges.pose(i)), i))
         return float(sum(losses)) / len(losses)
 
-    def _draw(self, splats: Splats, i: int) -> Picture:
+    def _draw(self, splats: Splats, i: int, pose: Float[Tensor, "4 4"]) -> Picture:
         cameras, time_s = self.cameras, float(self.clip.time_s[i])
-        return native.draw(splats, cameras.K[i], cameras.world_from_cam[i], cameras.hw, time_s)
+        return native.draw(splats, cameras.K[i], pose, cameras.hw, time_s)
 
     def _loss(self, drawn: Picture, i: int) -> Tensor:
         device, config = drawn.rgb.device, self.config
@@ -137,6 +152,13 @@ class _Lesson:
         depth_m, sure = F.interpolate(maps[None], self.cameras.hw, mode="nearest-exact")[0]
         known = (sure > 0) & torch.isfinite(depth_m)
         return torch.where(known, depth_m, 1.0), sure * known
+
+
+def _middle(maps: DepthMaps) -> Float[Tensor, " t"]:
+    """For each frame the median of its depth, of one pixel in sixteen."""
+    few, sure = (x[:, ::4, ::4].flatten(1) for x in (maps.depth_m, maps.confidence))
+    known = torch.where((sure > 0) & torch.isfinite(few), few, torch.nan)
+    return known.nanmedian(1).values.nan_to_num(1.0)
 
 
 def ssim(a: Float[Tensor, "h w 3"], b: Float[Tensor, "h w 3"]) -> Float[Tensor, "h w"]:

@@ -12,6 +12,7 @@ from fourd.events import Progress, result
 from fourd.fuse import fuse
 from fourd.fuse.parameters import Parameters
 from fourd.fuse.refine import RefineConfig, refine, ssim
+from fourd.geometry import pinhole, rigid
 from fourd.types import Cameras, Clip, DepthMaps, Splats
 from tests.fuse import worlds
 
@@ -53,7 +54,7 @@ def test_what_was_shaken_comes_back_also_where_it_was_not_looked_at(world: World
     seen = [0, 1, 2, 4, 5, 7]
     some = Clip(clip.frames[seen], clip.time_s[seen])
     kept = DepthMaps(maps.depth_m[seen], maps.confidence[seen], maps.K[seen])
-    fitted = result(refine(rough, some, kept, cameras[torch.tensor(seen)], RefineConfig(rounds=8)))
+    fitted, _ = result(refine(rough, some, kept, cameras[torch.tensor(seen)], RefineConfig(rounds=8)))
     for frames in (seen, [3, 6]):
         assert quality(fitted, clip, cameras, frames) > quality(rough, clip, cameras, frames) + 4
 
@@ -61,13 +62,14 @@ def test_what_was_shaken_comes_back_also_where_it_was_not_looked_at(world: World
 def test_what_was_fused_well_gains(world: World) -> None:
     clip, maps, cameras, fused = world
     every = list(range(len(clip)))
-    fitted = result(refine(fused, clip, maps, cameras))
+    fitted, same = result(refine(fused, clip, maps, cameras))
+    assert torch.equal(same.world_from_cam, cameras.world_from_cam), "cameras that are known are left alone"
     assert quality(fitted, clip, cameras, every) > quality(fused, clip, cameras, every) + 0.3
 
 
 def test_the_same_seed_gives_the_same_bits(world: World) -> None:
     clip, maps, cameras, fused = world
-    a, b, other = (result(refine(fused, clip, maps, cameras, RefineConfig(steps=3, seed=seed))) for seed in (1, 1, 2))
+    a, b, other = (result(refine(fused, clip, maps, cameras, RefineConfig(steps=3, seed=s)))[0] for s in (1, 1, 2))
     assert all(torch.equal(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(Splats))
     assert not torch.equal(a.colour, other.colour)
 
@@ -83,17 +85,39 @@ def test_held_out_frames_end_what_learns_only_by_heart(world: World) -> None:
     assert len(events) == 12 - 1 + 2, "the first exam, after a quarter of the 48 steps, ends the lessons"
 
 
+def test_cameras_that_are_off_come_nearer(world: World) -> None:
+    clip, maps, cameras, fused = world
+    g = torch.Generator().manual_seed(1)
+    turn = torch.randn(len(cameras), 3, generator=g) * 0.5 / cameras.K[0, 0, 0]  # Half a pixel.
+    off = cameras.world_from_cam.clone()
+    off[:, :3, :3] = off[:, :3, :3] @ rigid.matrix_from_rotvec(turn)
+    found = dataclasses.replace(cameras, world_from_cam=off)
+    _, nudged = result(refine(fused, clip, maps, found, RefineConfig(rounds=6, nudge=0.2)))
+
+    def off_px(other: Cameras) -> float:
+        """Mean distance from where the true cameras see the world."""
+        seen = [
+            pinhole.project(pinhole.transform(c.cam_from_world[i], fused.mean_m[::50]), c.K[i])[0]
+            for i in range(len(clip))
+            for c in (cameras, other)
+        ]
+        return float((torch.stack(seen[::2]) - torch.stack(seen[1::2])).norm(dim=-1).median())
+
+    assert 0.4 < off_px(found) < 1.0
+    assert off_px(nudged) < 0.5 * off_px(found)
+
+
 def test_splats_that_no_frame_shows_go(world: World) -> None:
     clip, maps, cameras, fused = world
     behind = fused[:50].replace(mean_m=fused.mean_m[:50] - torch.tensor([0.0, 0.0, 50.0]))
-    fitted = result(refine(Splats.concat([fused, behind]), clip, maps, cameras, RefineConfig(rounds=1)))
+    fitted, _ = result(refine(Splats.concat([fused, behind]), clip, maps, cameras, RefineConfig(rounds=1)))
     assert len(fitted) <= len(fused) and float(fitted.mean_m[:, 2].min()) > -10
 
 
 def test_nothing_to_do_is_done_at_once(world: World) -> None:
     clip, maps, cameras, fused = world
-    assert result(refine(fused, clip, maps, cameras, RefineConfig(steps=0))) is fused
-    assert len(result(refine(fused[:0], clip, maps, cameras))) == 0
+    assert result(refine(fused, clip, maps, cameras, RefineConfig(steps=0)))[0] is fused
+    assert len(result(refine(fused[:0], clip, maps, cameras))[0]) == 0
 
 
 def test_depth_maps_of_another_size_and_unknown_depth_do_no_harm(world: World) -> None:
@@ -102,7 +126,7 @@ def test_depth_maps_of_another_size_and_unknown_depth_do_no_harm(world: World) -
     confidence = torch.zeros_like(depth_m)
     confidence[:, :4] = 1.0
     depth_m[:, :2] = float("inf")
-    fitted = result(refine(fused, clip, DepthMaps(depth_m, confidence, maps.K), cameras, RefineConfig(rounds=1)))
+    fitted, _ = result(refine(fused, clip, DepthMaps(depth_m, confidence, maps.K), cameras, RefineConfig(rounds=1)))
     assert bool(torch.isfinite(fitted.mean_m).all())
 
 

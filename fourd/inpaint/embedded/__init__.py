@@ -17,10 +17,12 @@ from torch import Tensor
 
 from fourd.errors import InputError
 from fourd.events import Progress, Steps
-from fourd.inpaint.embedded import code, enlarge, lessons, sampling
+from fourd.inpaint.embedded import code, detail, lessons, sampling
 from fourd.inpaint.embedded.network import CHANNELS, Network
 from fourd.inpaint.nouns import Holes, Pictures
 
+_KEPT = 5
+"""Pictures of the clip that detail is taken from."""
 _TABLE = 1 << 16
 """Different values of shared noise."""
 
@@ -35,9 +37,11 @@ class Settings:
     """Steps of sampling, 1 to 8."""
     size: int = 96
     """Longer side of the skeleton in pixels."""
+    detail: float = 1.0
+    """Share of the clip's detail that is laid on the skeleton, 0 to 1."""
 
     def __post_init__(self) -> None:
-        for name, low, high in (("lessons", 0, 1_000_000), ("samples", 1, 64), ("size", 32, 512)):
+        for name, low, high in (("lessons", 0, 1_000_000), ("samples", 1, 64), ("size", 32, 512), ("detail", 0, 1)):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"Inpainter 'embedded': {name} is {value}; it must lie between {low} and {high}.")
@@ -49,6 +53,7 @@ class Embedded:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._network: Network | None = None
+        self._clip: Pictures | None = None
 
     def learn(self, clip: Pictures, masks: Bool[Tensor, "m h w"], seed: int) -> Steps[None]:
         """See ``fourd.inpaint.Inpainter``. The network begins anew each time."""
@@ -63,6 +68,7 @@ class Embedded:
             pool = lessons.Pool(pictures, place, shapes, hw)
             yield from lessons.learn(network, pool, lessons.Plan(self._settings.lessons), seed)
         self._network = network
+        self._clip = clip[torch.linspace(0, len(clip) - 1, min(len(clip), _KEPT)).round().long()]
 
     def fill(self, holes: Holes, seed: int) -> Steps[Pictures]:
         """See ``fourd.inpaint.Inpainter``."""
@@ -70,13 +76,28 @@ class Embedded:
             return holes.filled(holes.pictures.rgb, holes.pictures.inverse_depth)
         network = self._network or fresh(seed)
         unit, hw = code.unit_of(holes.pictures), code.skeleton_hw(holes.pictures.hw, self._settings.size)
-        _, hole, told = code.of_holes(holes, unit, hw)
+        own, hole, told = code.of_holes(holes, unit, hw)
         noise = shared_noise(holes, hw, seed)
-        values = sampling.sample(network, told, hole, noise, holes.neighbours, self._settings.samples)
-        large = enlarge.upsampled(values, enlarge.background(values, hole), holes.pictures.hw)
-        yield Progress(lessons.STAGE, 1, 1)
-        rgb = (0.5 * (large[:, :3] + 1)).permute(0, 2, 3, 1).contiguous()
-        return holes.filled(rgb, code.decode(large[:, 3], unit))
+        skeletons = sampling.sample(network, told, hole, noise, holes.neighbours, self._settings.samples)
+        own_places = _places(holes.pictures, own, unit)
+        clip_places = [detail.none_of(scale) for scale in own_places]
+        if self._clip is not None and self._clip.hw == holes.pictures.hw:
+            clip_places = _places(self._clip, code.small(self._clip, unit, hw), unit)
+        values, random = code.large(holes.pictures, unit), torch.Generator().manual_seed(seed)
+        filled = torch.empty_like(values)
+        for i in range(len(holes)):
+            places = detail.joined(clip_places, own_places, i)
+            known, opened = holes.pictures.known[i], holes.hole[i]
+            filled[i] = detail.lay(
+                skeletons[i], hole[i], values[i], known, opened, places, random, self._settings.detail
+            )
+            yield Progress(lessons.STAGE, i + 1, len(holes))
+        rgb = (0.5 * (filled[:, :3] + 1)).permute(0, 2, 3, 1).contiguous()
+        return holes.filled(rgb, code.decode(filled[:, 3], unit))
+
+
+def _places(pictures: Pictures, small: code.Small, unit: float) -> list[detail.Scale]:
+    return detail.places(code.large(pictures, unit), pictures.known, small.values, small.known)
 
 
 def fresh(seed: int) -> Network:
@@ -99,16 +120,17 @@ def shared_noise(holes: Holes, hw: tuple[int, int], seed: int) -> Float32[Tensor
     return table[(x * 73856093 ^ y * 19349663) % _TABLE].permute(0, 3, 1, 2).contiguous()
 
 
-def load(name: str, lessons: int = 200, samples: int = 2, size: int = 96) -> Embedded:
+def load(name: str, lessons: int = 200, samples: int = 2, size: int = 96, detail: float = 1.0) -> Embedded:
     """The backend ``"embedded"``.
 
     Args:
         name: Of the backend.
         lessons: Batches that it learns from a clip before it fills; 0 for none.
         samples: Steps of sampling.
-        size: Longer side in pixels of what the network draws; detail comes from the clip itself.
+        size: Longer side in pixels of what the network draws.
+        detail: Share of the clip's own detail that is laid on it, 0 to 1.
 
     Raises:
         InputError: If one of them is out of range.
     """
-    return Embedded(Settings(lessons, samples, size))
+    return Embedded(Settings(lessons, samples, size, detail))

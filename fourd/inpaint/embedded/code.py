@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from fourd.inpaint.nouns import Holes, Pictures
@@ -57,26 +57,18 @@ def skeleton_hw(hw: tuple[int, int], longer: int) -> tuple[int, int]:
     return h, w
 
 
-def shrunk(rgb: Tensor, code: Tensor, known: Tensor, hw: tuple[int, int]) -> Small:
-    """Means over what is known; a pixel is known if half of what it stands for is.
-
-    Args:
-        rgb: [n, h, w, 3], 0 to 1.
-        code: [n, h, w].
-        known: [n, h, w].
-        hw: The size wanted.
-    """
-    mass = known[:, None].float()
-    values = torch.cat([2 * rgb.permute(0, 3, 1, 2) - 1, code[:, None]], 1) * mass
-    maps = _resized(torch.cat([values, mass], 1), hw)
-    share = maps[:, 4:]
-    kept = (share >= 0.5).float()
-    return Small(kept * maps[:, :4] / share.clamp(min=0.5), kept)
+def large(pictures: Pictures, unit: float) -> Float32[Tensor, "n 4 h w"]:
+    """Pictures at their full size, in colours and code; 0 where unknown."""
+    depth = encode(pictures.inverse_depth, unit)[:, None]
+    return torch.cat([2 * pictures.rgb.permute(0, 3, 1, 2) - 1, depth], 1) * pictures.known[:, None]
 
 
 def small(pictures: Pictures, unit: float, hw: tuple[int, int]) -> Small:
-    """Pictures at the skeleton's size."""
-    return shrunk(pictures.rgb, encode(pictures.inverse_depth, unit), pictures.known, hw)
+    """Pictures at the skeleton's size: means over what is known. A pixel is known if half of what it stands for is."""
+    maps = _resized(torch.cat([large(pictures, unit), pictures.known[:, None].float()], 1), hw)
+    share = maps[:, 4:]
+    kept = (share >= 0.5).float()
+    return Small(kept * maps[:, :4] / share.clamp(min=0.5), kept)
 
 
 def _resized(maps: Tensor, hw: tuple[int, int]) -> Tensor:
@@ -103,7 +95,38 @@ def plain(values: Float[Tensor, "n c h w"], known: Float[Tensor, "n 1 h w"]) -> 
     return out
 
 
-def told(own: Small, hole: Tensor, evidence: Small, trust: Tensor, bound: Tensor) -> Float32[Tensor, "n 14 h w"]:
+def along(values: Float[Tensor, "n 4 h w"], known: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 5 h w"]:
+    """Fill along the rows: a camera that turns about an upright axis opens holes in which rows go on.
+
+    Between two ends at different depths the farther one goes on; else they are mixed by how near they are.
+
+    Returns:
+        The filling, and 1 where there is one.
+    """
+    (left, to_left), (right, to_right) = _ends(values, known), (x.flip(3) for x in _ends(values.flip(3), known.flip(3)))
+    apart = left[:, 3:] - right[:, 3:]
+    both = (to_left < torch.inf) & (to_right < torch.inf)
+    by_left = torch.where(both & (apart > _FRONT), 0.0, 1 / to_left.clamp(min=1))
+    by_right = torch.where(both & (apart < -_FRONT), 0.0, 1 / to_right.clamp(min=1))
+    total = by_left + by_right
+    some = (total > 0).float()
+    return torch.cat([(by_left * left + by_right * right) / total.clamp(min=1e-9), some], 1)
+
+
+_FRONT = 0.12
+"""Difference of coded inverse depth at which one end of a row is foreground to the other."""
+
+
+def _ends(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """What is known next on the left of each pixel, itself included, and how far away it is."""
+    n, c, h, w = values.shape
+    column = torch.arange(w).expand(n, h, w)
+    last = torch.where(known[:, 0] > 0, column, -1).cummax(2).values[:, None]
+    away = torch.where(last >= 0, (column[:, None] - last).float(), torch.inf)
+    return values.gather(3, last.clamp(min=0).expand(n, c, h, w)), away
+
+
+def told(own: Small, hole: Tensor, evidence: Small, trust: Tensor, bound: Tensor) -> Float32[Tensor, "n 18 h w"]:
     """What the network is told, beside the noise.
 
     Args:
@@ -114,13 +137,16 @@ def told(own: Small, hole: Tensor, evidence: Small, trust: Tensor, bound: Tensor
         bound: Code of the inverse depth that the filling may not exceed, [n, 1, h, w]; 1 where unknown.
     """
     n, _, h, w = hole.shape
-    # What was seen elsewhere is a filling too, where it is to be trusted.
     trust = trust * evidence.known * hole
-    base = plain(own.values, own.known)
-    base = torch.where(hole > 0, trust * evidence.values + (1 - trust) * base, own.values * own.known)
+    around, rows = plain(own.values, own.known), along(own.values, own.known)
+    rows = torch.where(rows[:, 4:] > 0, rows[:, :4], around)
+    # What was seen elsewhere is a filling too, where it is to be trusted.
+    base = trust * evidence.values + (1 - trust) * 0.5 * (around + rows)
+    base, rows = (torch.where(hole > 0, x, own.values * own.known) for x in (base, rows))
     row = torch.linspace(-1, 1, h).view(1, 1, h, 1).expand(n, 1, h, w)
     column = torch.linspace(-1, 1, w).view(1, 1, 1, w).expand(n, 1, h, w)
-    return torch.cat([base, own.known, hole, evidence.values * evidence.known, trust, bound, row, column], 1)
+    seen = evidence.values * evidence.known
+    return torch.cat([base, own.known, hole, seen, trust, bound, row, column, rows], 1)
 
 
 def of_holes(holes: Holes, unit: float, hw: tuple[int, int]) -> tuple[Small, Tensor, Tensor]:
@@ -135,8 +161,3 @@ def of_holes(holes: Holes, unit: float, hw: tuple[int, int]) -> tuple[Small, Ten
     evidence = small(holes.evidence, unit, hw)
     maps = _resized(torch.cat([bound, holes.trust[:, None]], 1), hw)
     return own, hole, told(own, hole, evidence, maps[:, 1:], maps[:, :1])
-
-
-def as_bool(x: Tensor) -> Bool[Tensor, "n h w"]:
-    """A mask of one channel as booleans."""
-    return x[:, 0] > 0.5

@@ -54,7 +54,7 @@ class Lesson:
     """One batch."""
 
     clean: Float32[Tensor, "b 4 h w"]
-    told: Float32[Tensor, "b 14 h w"]
+    told: Float32[Tensor, "b 18 h w"]
     hole: Float32[Tensor, "b 1 h w"]
     judged: Float32[Tensor, "b 1 h w"]
     """The part of the hole whose truth is known."""

@@ -22,8 +22,9 @@ WIDTHS = (32, 64, 96)
 """Channels at 1/2, 1/4 and 1/8 of the skeleton's size."""
 CHANNELS = 4
 """Of what is predicted: colour and coded inverse depth."""
-TOLD = 14
-"""Channels of what is known: a plain filling (4), known, hole, evidence (4), trust, bound, row and column."""
+TOLD = 18
+"""Channels of what is known: a plain filling (4), known, hole, evidence (4), trust, bound, row, column, and a filling
+along the rows (4)."""
 _GROUPS = 8
 _HEADS = 4
 
@@ -85,7 +86,7 @@ class Network(nn.Module):
     def forward(
         self,
         noisy: Float[Tensor, "n 4 h w"],
-        told: Float[Tensor, "n 14 h w"],
+        told: Float[Tensor, "n 18 h w"],
         noise: Float[Tensor, " n"],
         neighbours: Int64[Tensor, "n k"],
     ) -> Float[Tensor, "n 4 h w"]:

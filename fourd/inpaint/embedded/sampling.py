@@ -12,7 +12,7 @@ from fourd.inpaint.embedded.network import CHANNELS, Network
 
 def sample(
     network: Network,
-    told: Float32[Tensor, "n 14 h w"],
+    told: Float32[Tensor, "n 18 h w"],
     hole: Float32[Tensor, "n 1 h w"],
     noise: Float32[Tensor, "n 4 h w"],
     neighbours: Int64[Tensor, "n k"],

@@ -24,6 +24,7 @@ from fourd.errors import InputError
 from fourd.events import Finished, Progress, Started, Steps, Warned
 from fourd.fuse import invent
 from fourd.fuse.refine import RefineConfig, refine
+from fourd.geometry import continued as surfaces
 from fourd.geometry import survey
 from fourd.geometry.unseen import Unseen
 from fourd.inpaint import Holes, Inpainter, Pictures
@@ -185,10 +186,12 @@ def _asked(seen: holes.Seen, ring: Cameras, unseen: Unseen) -> Holes:
 
 def _lifted(seen: holes.Seen, filled: Pictures, ring: Cameras, unseen: Unseen, i: int) -> Splats:
     """What was filled into one view, and its closed cracks, as splats where no source camera looked."""
-    wanted = seen.hole[i] | seen.crack[i]
+    hole, known, camera = seen.hole[i], seen.known[i], ring[i : i + 1]
     far = float(seen.inverse_depth[seen.known].min()) / 2  # Further off than all that was filmed: the sky's depth.
-    inverse = unseen.nearest(ring[i : i + 1], wanted, filled.inverse_depth[i].clamp(min=far))
-    return invent.invented(filled.rgb[i], inverse, wanted, ring[i : i + 1])
+    inverse = surfaces.continued(filled.inverse_depth[i], known, hole).clamp(min=far)
+    # The filling reaches a little under what it is attached to, so that no seam opens from elsewhere.
+    wanted = hole | seen.crack[i] | surfaces.attached(inverse, known, hole)
+    return invent.invented(filled.rgb[i], unseen.nearest(camera, wanted, inverse), wanted, camera)
 
 
 def _part(work: Steps[T], start: float, end: float) -> Steps[T]:

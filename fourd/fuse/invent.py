@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor
@@ -14,11 +16,17 @@ from fourd.fuse.views import View
 from fourd.native.fusion import Planes
 from fourd.types import INVENTED, Cameras, Splats
 
-SHOWS = 0.05
-"""Greatest share of a filmed pixel that something invented may take before it goes."""
+PLAIN = 3e-3
+"""What takes more of a filmed picture than this goes at once. Counted in pixels: greatest share times sum of shares."""
 
-ROUNDS = 2
-"""How often they are looked for: what goes may have hidden more of its kind, its undercoat above all."""
+FAINT = (1e-3, 3e-4, 1e-4, 5e-5, 2e-5, 1e-5, 3e-6)
+"""Then what takes more than the first of these; if filmed pixels still change too much, more than the next."""
+
+UNCHANGED_DB = 56.0
+"""Filmed pixels change by less than this, over all pictures that are compared."""
+
+_COMPARED = 6
+"""Pictures that are compared."""
 
 
 @checked
@@ -60,13 +68,39 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras) -> Steps[Spl
         invented: What is to be added.
         cameras: Some of the cameras that filmed.
     """
-    for round_ in range(ROUNDS):
-        shows = torch.zeros(len(invented), dtype=torch.bool)
-        both = Splats.concat([splats, invented])
-        for i in range(len(cameras)):
-            K, pose, time_s = cameras.K[i], cameras.world_from_cam[i], float(cameras.time_s[i])
-            peak = native.contribution(both, K, pose, cameras.hw, time_s).peak[len(splats) :]
-            shows |= peak > SHOWS
-            yield Progress("inpaint", round_ * len(cameras) + i + 1, ROUNDS * len(cameras))
-        invented = invented[~shows]
-    return invented
+    takes = yield from _takes(splats, invented, cameras, 0)
+    invented = invented[takes < PLAIN]
+    # What went hid more of its kind, its undercoat above all.
+    takes = yield from _takes(splats, invented, cameras, 1)
+    compared = cameras[torch.linspace(0, len(cameras) - 1, min(_COMPARED, len(cameras))).round().long()]
+    before = [_draw(splats, compared, i) for i in range(len(compared))]
+    kept = invented
+    for limit in FAINT:
+        kept = invented[takes < limit]
+        both = Splats.concat([splats, kept])
+        if _change_db(before, [_draw(both, compared, i) for i in range(len(compared))]) > UNCHANGED_DB:
+            break
+    return kept
+
+
+def _takes(splats: Splats, invented: Splats, cameras: Cameras, round_: int) -> Steps[Tensor]:
+    """How much of the pictures each invented splat takes where it takes most."""
+    takes = torch.zeros(len(invented))
+    both = Splats.concat([splats, invented])
+    for i in range(len(cameras)):
+        K, pose, time_s = cameras.K[i], cameras.world_from_cam[i], float(cameras.time_s[i])
+        said = native.contribution(both, K, pose, cameras.hw, time_s)
+        takes = torch.maximum(takes, (said.peak * said.weight)[len(splats) :])
+        yield Progress("inpaint", round_ * len(cameras) + i + 1, 2 * len(cameras))
+    return takes
+
+
+def _draw(splats: Splats, cameras: Cameras, i: int) -> native.Picture:
+    return native.draw(splats, cameras.K[i], cameras.world_from_cam[i], cameras.hw, float(cameras.time_s[i]))
+
+
+def _change_db(before: list[native.Picture], after: list[native.Picture]) -> float:
+    """Peak signal-to-noise ratio of what became of the pixels that were covered."""
+    changes = [(b.rgb - a.rgb)[a.alpha > 0.5] for a, b in zip(before, after, strict=True)]
+    error = torch.cat(changes).double().square()
+    return -10 * math.log10(max(float(error.mean()), 1e-12)) if len(error) else math.inf

@@ -39,7 +39,7 @@ class Unseen:
         """
         inverse = torch.where(known, inverse_depth, torch.inf)
         # The farthest of the pixels around: beside an outline, only what stands behind both sides of it is hidden.
-        self._nearest = -F.max_pool2d(-inverse[:, None], 3, 1, 1)[:, 0] / (1 + BEHIND)
+        self._nearest = -F.max_pool2d(-inverse[:, None], 5, 1, 2)[:, 0] / (1 + BEHIND)
         self._cameras = cameras
         self._cam_from_world = poses.inverse(cameras.world_from_cam)
 

@@ -35,7 +35,7 @@ def test_only_what_is_behind_or_beside_the_picture_is_allowed(unseen: Unseen) ->
 
 def test_beside_an_outline_only_what_is_behind_both_sides_is_allowed(unseen: Unseen) -> None:
     # The board ends at x = 0.35 at 2 m; a point just inside its outline, at 3 m, would bleed over the wall.
-    inside, outline = torch.tensor([[0.30, 0.0, 2.0]]) * 1.5, torch.tensor([[0.345, 0.0, 2.0]]) * 1.5
+    inside, outline = torch.tensor([[0.25, 0.0, 2.0]]) * 1.5, torch.tensor([[0.33, 0.0, 2.0]]) * 1.5
     assert unseen.allows(inside).tolist() == [True] and unseen.allows(outline).tolist() == [False]
 
 

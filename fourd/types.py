@@ -18,6 +18,8 @@ from torch import Tensor
 
 from fourd import fields, poses
 from fourd.errors import InputError
+from fourd.sounds import Sound as Sound
+from fourd.sounds import SoundSource as SoundSource
 
 SEEN, INVENTED = 0, 1
 """Values of ``Splats.source``: filmed by the camera, or made up by the inpainter."""
@@ -38,28 +40,6 @@ class Limits:
     """Seconds read."""
     bytes: int = 8_000_000_000
     """Bytes of all frames kept, at the working size."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sound(fields.Noun):
-    """Sampled sound on the clock of the clip it belongs to."""
-
-    samples: Float32[Tensor, "n c"]
-    """Amplitudes, nominally -1 to 1, one column a channel."""
-    rate_hz: int
-    start_s: float = 0.0
-    """When the first sample sounds, on the clock of ``Clip.time_s``."""
-
-    def __post_init__(self) -> None:
-        self._set(samples=fields.tensor("Sound", "samples", self.samples, "n c", torch.float32))
-        fields.finite("Sound", "samples", self.samples)
-        if self.rate_hz < 1:
-            raise InputError(f"Sound.rate_hz is {self.rate_hz}; it must be at least 1.")
-
-    @property
-    def duration_s(self) -> float:
-        """How long it sounds."""
-        return len(self.samples) / self.rate_hz
 
 
 @dataclass(frozen=True, eq=False)

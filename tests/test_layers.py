@@ -14,7 +14,7 @@ STAGES = {"media", "generate", "motion", "camera", "depth", "fuse", "inpaint", "
 
 TIERS: list[set[str]] = [
     {"errors", "checked"},
-    {"events", "fields", "files", "poses"},
+    {"events", "fields", "files", "poses", "sounds"},
     {"types"},
     {"native"},
     {"geometry"},
@@ -30,15 +30,15 @@ TIERS: list[set[str]] = [
 # A noun's front door: `Clip.open` hands on to the stage that reads files, when it is called.
 DOORS = {("types", "media")}
 
-# A command that lives beside what it makes: it films scenes and fits a network to them, so it wires stages as the
-# pipeline does. It is a room of its own, at the top: no stage may import it, the one around it least of all.
-TRAIN = ["depth", "train"]
+# Commands that live beside what they make: they film scenes and fit a network to them, so they wire stages as the
+# pipeline does. They are a room of their own, at the top: no stage may import it, the ones around it least of all.
+TRAIN = (["depth", "train"], ["inpaint", "train"])
 
 
 def room(module: str) -> str | None:
     """The part of fourd that a dotted module name belongs to; None for what is not fourd."""
     head, *rest = module.split(".")
-    if head == "fourd" and rest[:2] == TRAIN:
+    if head == "fourd" and rest[:2] in TRAIN:
         return "train"
     return (rest[0] if rest else "fourd") if head == "fourd" else None
 
@@ -89,6 +89,7 @@ def test_the_check_can_fail() -> None:
     assert uphill("types", "def f():\n    from fourd import scene") == ["scene"]
     assert uphill("geometry", "import fourd.render") == ["render"]
     assert uphill("depth", "from fourd.depth.train import fitting") == ["train"]
+    assert uphill("inpaint", "from fourd.inpaint.train import fitting") == ["train"]
     assert uphill("train", "from fourd.generate import wild") == []
     assert uphill("depth", "from fourd import types, geometry\nimport torch") == []
 

@@ -16,7 +16,7 @@ import torch
 
 from fourd.errors import FormatError, InputError
 from fourd.files import replacing
-from fourd.formats import _gltf, _json, _notes, _quantised, _wav
+from fourd.formats import _gltf, _heard, _json, _notes, _quantised
 from fourd.formats._axes import GL_FROM_CV
 from fourd.formats._quantised import EXTENSION
 from fourd.geometry import rigid
@@ -78,8 +78,7 @@ def write(
     else:
         meshes, shown = _exact(builder, splats, seen_now, ours)
     if sound is not None:
-        view = builder.view(_wav.encode(sound))
-        ours["sound"] = {"bufferView": view, "mimeType": "audio/wav", "start_s": sound.start_s}
+        ours["sound"] = _heard.write(sound, lambda wav: {"bufferView": builder.view(wav)})
 
     lenses, nodes = _camera_nodes(cameras)
     nodes += [{"name": mesh["name"], "mesh": i} | mesh["node"] for i, mesh in enumerate(meshes)]
@@ -297,6 +296,4 @@ def _read_sound(document: _gltf.Document, ours: dict[str, Any]) -> Sound | None:
     if ours.get("sound") is None:
         return None
     sound = _json.as_dict(ours["sound"], f"{document.name}: sound")
-    data, _ = document.view(sound.get("bufferView"))
-    start_s = _json.as_float(sound.get("start_s", 0.0), f"{document.name}: sound.start_s")
-    return _wav.decode(data.tobytes(), start_s, f"The sound of {document.name}")
+    return _heard.read(sound, lambda told: document.view(told.get("bufferView"))[0].tobytes(), document.name)

@@ -8,7 +8,8 @@ provenance the clip's name and ``metric``), and
 - ``still``: the first so many splats never change; the others have velocity, time and duration;
 - ``ranges``: the ends of the scales on which numbers were rounded;
 - ``columns``: ``name: [first byte, bytes]``, counted from the end of the JSON;
-- ``sound``: ``{start_s}``, if the column ``sound`` holds a WAV file.
+- ``sound``: what ``extras.fourd.sound`` of a GLB holds, with ``column``, the name of the column that holds the WAV
+  file, in the place of ``bufferView``.
 
 Each column is split into planes: the lowest byte of every splat, then the next, so that gzip finds what
 repeats. Splats are in the order of their places (a Morton curve), those that change in that of their times.
@@ -34,6 +35,7 @@ That is 22 bytes for what stays and 36 for what changes, before gzip, where a GL
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import struct
 
@@ -41,7 +43,7 @@ import numpy as np
 
 from fourd.checked import checked
 from fourd.errors import InputError
-from fourd.formats import _wav
+from fourd.formats import _heard
 from fourd.formats.glb import ALWAYS, VERSION
 from fourd.types import Cameras, Provenance, Sound, Splats
 
@@ -71,8 +73,7 @@ def pack(splats: Splats, cameras: Cameras, sound: Sound | None = None, provenanc
     order = np.concatenate([still[np.argsort(place[still], kind="stable")], moving[_by_time(host, place, moving)]])
     host = {name: values[order] for name, values in host.items()}
     columns, ranges = _columns(host, len(still))
-    if sound is not None:
-        columns["sound"] = _wav.encode(sound)
+    said = None if sound is None else _heard.write(sound, functools.partial(_keep, columns))
     places, at = {}, 0
     for name, data in columns.items():
         places[name] = [at, len(data)]
@@ -94,9 +95,16 @@ def pack(splats: Splats, cameras: Cameras, sound: Sound | None = None, provenanc
         "still": len(still),
         "ranges": ranges,
         "columns": places,
-    } | ({"sound": {"start_s": sound.start_s}} if sound is not None else {})
+    } | ({"sound": said} if said is not None else {})
     text = json.dumps(document, separators=(",", ":")).encode()
     return b"".join([_MAGIC, struct.pack("<I", len(text)), text, *columns.values()])
+
+
+def _keep(columns: dict[str, bytes], wav: bytes) -> dict[str, str]:
+    """Put a WAV file into a column of its own."""
+    name = f"sound{sum(name.startswith('sound') for name in columns)}"
+    columns[name] = wav
+    return {"column": name}
 
 
 def _columns(host: dict[str, np.ndarray], still: int) -> tuple[dict[str, bytes], dict[str, object]]:

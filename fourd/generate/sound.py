@@ -7,15 +7,18 @@ A struck body rings in its modes. Mode n sounds with angular frequency w_n and d
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 
 from fourd.checked import checked
 from fourd.errors import InputError
-from fourd.types import Sound
+from fourd.types import Sound, SoundSource
 
 
 @dataclass(frozen=True)
@@ -75,21 +78,38 @@ def impacts(
     Raises:
         InputError: If the duration is not positive, or a blow lies before the start.
     """
-    n = round(duration_s * rate_hz)
-    if n < 1:
-        raise InputError(f"The sound lasts {duration_s:g} s; it must last at least one sample.")
-    out = np.zeros((n, 2))
-    for blow in blows:
-        if blow.time_s < 0 or blow.hz <= 0:
-            raise InputError(f"An impact at {blow.time_s:g} s with {blow.hz:g} Hz; neither may be negative.")
-        first = int(np.ceil(blow.time_s * rate_hz))
-        wave = _ring(blow, (first / rate_hz) - blow.time_s, rate_hz)[: max(0, n - first)]
-        angle = (np.clip(blow.pan, -1, 1) + 1) * np.pi / 4  # Equal power from side to side.
-        out[first : first + len(wave)] += wave[:, None] * np.array([np.cos(angle), np.sin(angle)])
+    out = _dry(blows, duration_s, rate_hz)
     if echo > 0:
         out += echo * _answer(out, rate_hz, np.random.default_rng(seed))
     peak = float(np.abs(out).max())
     return Sound(torch.from_numpy((out * (0.9 / max(peak, 0.9))).astype(np.float32)), rate_hz)
+
+
+@checked
+def source(
+    name: str,
+    blows: Sequence[Impact],
+    duration_s: float,
+    position_m: Float64[Tensor, "t 3"],
+    time_s: Float64[Tensor, " t"],
+    *,
+    rate_hz: int = 48_000,
+) -> SoundSource:
+    """What one body sounds like by itself: its blows without pan or echo, and where it is.
+
+    Args:
+        name: Of the body.
+        blows: When, how hard and on what; ``pan`` does not count.
+        duration_s: Length of the sound; that of the ``Sound`` whose part it becomes.
+        position_m: Where the body is, in the stage's world.
+        time_s: When it is there.
+        rate_hz: Samples a second, those of the ``Sound``.
+
+    Raises:
+        InputError: As ``impacts``, or if the places and times are no path.
+    """
+    dry = _dry([dataclasses.replace(blow, pan=0.0) for blow in blows], duration_s, rate_hz)
+    return SoundSource(torch.from_numpy((dry.sum(1) / 2**0.5).astype(np.float32)), position_m.float(), time_s, name)
 
 
 def breeze(duration_s: float, *, level: float = 0.01, rate_hz: int = 48_000, seed: int = 0) -> Sound:
@@ -104,10 +124,35 @@ def breeze(duration_s: float, *, level: float = 0.01, rate_hz: int = 48_000, see
     return Sound(torch.from_numpy(noise.astype(np.float32)), rate_hz)
 
 
-def mixed(sounds: Sequence[Sound]) -> Sound:
-    """Sounds of one rate, start and length, laid over each other, and turned down if they grow too loud."""
+def mixed(sounds: Sequence[Sound], sources: Sequence[SoundSource] = ()) -> Sound:
+    """Sounds of one rate, start and length, laid over each other, and turned down if they grow too loud.
+
+    ``sources`` are kept beside the mix, turned down by a factor of their own, so that none is too loud.
+    """
     total = torch.stack([s.samples for s in sounds]).sum(0)
-    return Sound(total * (0.9 / max(0.9, float(total.abs().max()))), sounds[0].rate_hz, sounds[0].start_s)
+    loudest = max([0.9, *(float(s.samples.abs().max()) for s in sources)])
+    return Sound(
+        total * (0.9 / max(0.9, float(total.abs().max()))),
+        sounds[0].rate_hz,
+        sounds[0].start_s,
+        tuple(s.replace(samples=s.samples * (0.9 / loudest)) for s in sources),
+    )
+
+
+def _dry(blows: Sequence[Impact], duration_s: float, rate_hz: int) -> np.ndarray:
+    """Blows in stereo, without surroundings: [n, 2]."""
+    n = round(duration_s * rate_hz)
+    if n < 1:
+        raise InputError(f"The sound lasts {duration_s:g} s; it must last at least one sample.")
+    out = np.zeros((n, 2))
+    for blow in blows:
+        if blow.time_s < 0 or blow.hz <= 0:
+            raise InputError(f"An impact at {blow.time_s:g} s with {blow.hz:g} Hz; neither may be negative.")
+        first = int(np.ceil(blow.time_s * rate_hz))
+        wave = _ring(blow, (first / rate_hz) - blow.time_s, rate_hz)[: max(0, n - first)]
+        angle = (np.clip(blow.pan, -1, 1) + 1) * np.pi / 4  # Equal power from side to side.
+        out[first : first + len(wave)] += wave[:, None] * np.array([np.cos(angle), np.sin(angle)])
+    return out
 
 
 def _ring(blow: Impact, late_s: float, rate_hz: int) -> np.ndarray:

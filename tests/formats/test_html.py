@@ -32,7 +32,7 @@ def scene_of(text: str) -> bytes:
 def test_a_page_holds_the_scene_and_asks_for_nothing() -> None:
     text = html.page(samples.splats(), samples.cameras(), samples.sound())
     assert scene_of(text) == packed.pack(samples.splats(), samples.cameras(), samples.sound())
-    assert not re.search(r"""\b(src|href)=["'](?!data:)""", text) and "https://" not in text and "http://" not in text
+    assert not re.search(r"""\b(src|href)=["'](?!data:|#)""", text) and "https://" not in text and "http://" not in text
     assert text.count("</script>") == text.count("<script ") == 3
     assert text == html.page(samples.splats(), samples.cameras(), samples.sound())
 

@@ -95,3 +95,18 @@ def test_the_terrace_is_heard_when_it_is_seen() -> None:
         k = int(touch / 0.005)
         assert envelope[k : k + 5].max() > 4 * envelope[k - 4 : k - 1].max()
     assert len(touches) == 2
+
+
+def test_the_terrace_says_what_sounds_where() -> None:
+    heard = scene("terrace", hw=(36, 64), frames=72).sound
+    assert heard is not None and [s.name for s in heard.sources] == ["ball", "dominoes"]
+    ball, dominoes = heard.sources
+    assert len(ball.samples) == len(dominoes.samples) == len(heard.samples)
+    # The ball comes from the left, and the dominoes fall from the first to the last, to the right.
+    assert float(ball.position_m[0, 0]) < float(ball.position_m[20, 0])
+    assert bool((dominoes.position_m[:, 0].diff() > 0).all()) and len(dominoes.time_s) == 9
+    # Each source is silent until its first blow, and all of them together are most of what the camera hears.
+    first = int(float(dominoes.time_s[0]) * heard.rate_hz)
+    assert not bool(dominoes.samples[:first].any()) and bool(dominoes.samples[first : first + 480].any())
+    mono, both = heard.samples.mean(1), ball.samples + dominoes.samples
+    assert float((mono * both).sum() / (mono.norm() * both.norm())) > 0.8

@@ -109,7 +109,7 @@ def test_the_player_reads_a_rounded_file_as_python_does(tmp_path: Path, coeffici
     wrote = wrote.replace(velocity_mps=torch.where(wrote.duration_s[:, None] == torch.inf, 0.0, wrote.velocity_mps))
     glb.write(tmp_path / "s.glb", splats=wrote, cameras=samples.cameras(), sound=samples.sound(), quantised=True)
     facts, read = values(tmp_path / "s.glb")
-    assert (facts["splats"], len(facts["cameras"])) == (300, 5) and facts["sound"]["length"] > 0
+    assert (facts["splats"], len(facts["cameras"])) == (300, 5) and facts["sound"]["tracks"][0]["length"] > 0
     ours = by_place(glb.read(tmp_path / "s.glb")[0])
     read = by_place(read)
     for name in (field.name for field in dataclasses.fields(Splats)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from fourd.generate import meshes, motions, rigs, sound, textures, things
 from fourd.generate.props import Prop, Sky, Stage, Sun
@@ -208,15 +209,25 @@ def _moving(rng: np.random.Generator, ball: motions.Bounce, row: things.Dominoes
 
 
 def _sound(ball: motions.Bounce, row: things.Dominoes, duration_s: float) -> Sound:
-    """Thuds of the ball, clacks of the dominoes, and a breeze."""
-    blows = []
+    """Thuds of the ball, clacks of the dominoes, and a breeze; the first two also by their places."""
+    thuds = []
     for time, speed in zip(ball.contact_s, ball.impact_mps, strict=True):
         if time < duration_s:
             pan = float(np.clip(ball(time)[0, 3] / 1.5, -1, 1))
-            blows.append(sound.Impact(time, speed, 92.0, sound.RUBBER, pan, 1.6))
-    blows.append(sound.Impact(ball.turn_s, 0.8, 120.0, sound.RUBBER, -0.2))
+            thuds.append(sound.Impact(time, speed, 92.0, sound.RUBBER, pan, 1.6))
+    thuds.append(sound.Impact(ball.turn_s, 0.8, 120.0, sound.RUBBER, -0.2))
+    places = [(_FIRST[0] + row.spacing * k, _FIRST[1] + 0.16, _FIRST[2]) for k in range(row.count)]
+    clacks, knocked = [], []
     for k, (time, speed) in enumerate(zip(row.knock_s, row.knock_mps, strict=True)):
         if time < duration_s:
-            pan = (_FIRST[0] + row.spacing * k) / 1.5
-            blows.append(sound.Impact(time, speed, 620.0 * 2 ** (k * 2 / 12), sound.WOOD, pan, 1.5))
-    return sound.mixed([sound.impacts(blows, duration_s), sound.breeze(duration_s, level=0.005)])
+            clacks.append(sound.Impact(time, speed, 620.0 * 2 ** (k * 2 / 12), sound.WOOD, places[k][0] / 1.5, 1.5))
+            knocked.append((time, places[k]))
+    times = torch.arange(0, duration_s, 1 / 24, dtype=torch.float64)
+    flight = torch.from_numpy(np.stack([ball(t)[:3, 3] for t in times.tolist()]))
+    sources = [sound.source("ball", thuds, duration_s, flight, times)]
+    if knocked:
+        where = torch.tensor([place for _, place in knocked], dtype=torch.float64)
+        when = torch.tensor([time for time, _ in knocked], dtype=torch.float64)
+        sources.append(sound.source("dominoes", clacks, duration_s, where, when))
+    heard = [sound.impacts([*thuds, *clacks], duration_s), sound.breeze(duration_s, level=0.005)]
+    return sound.mixed(heard, sources)

@@ -1,7 +1,7 @@
 // The small form of a scene that pages hold within themselves; fourd/formats/packed.py says what every byte means.
 import { Broken } from "./broken.js";
 import { numbers, object, whole } from "./gltf.js";
-import { camera, facts } from "./scene.js";
+import { camera, facts, tracks } from "./scene.js";
 
 const MAGIC = "fourdpk1";
 const ROOT_HALF = Math.SQRT1_2;
@@ -28,7 +28,7 @@ export async function unwrap(text) {
 /**
  * What a packed scene holds.
  * @param {Uint8Array} bytes
- * @returns {{facts: object, sound: ?{wav: ArrayBuffer, start_s: number}, parts: (() => object)[]}}
+ * @returns {{facts: object, sound: ?object, parts: (() => object)[]}}
  */
 export function readPacked(bytes) {
   const head = new TextDecoder("latin1").decode(bytes.subarray(0, 8));
@@ -45,7 +45,7 @@ export function readPacked(bytes) {
   };
   const still = whole(ours.still, "still", known.splats);
   const sound = ours.sound && {
-    wav: column("sound", 1, ours.columns.sound[1]).slice().buffer,
+    tracks: tracks(ours.sound, ({ column: name }) => ({ wav: column(name, 1, ours.columns[name][1]).slice().buffer })),
     start_s: numbers([ours.sound.start_s], 1, "sound.start_s")[0],
   };
   return { facts: known, sound, parts: known.splats ? [() => expand(ours, known, still, column)] : [] };

@@ -69,7 +69,7 @@ export class Player extends Viewer {
       this.pose = { ...this.pose, p: add(this.pose.p, this.#turned(step)) };
       moving = true;
     }
-    this.sound.follow(this.time_s, this.playing && !this.film, this.speed);
+    this.sound.follow(this.time_s, this.playing && !this.film, this.speed, this.pose, this.home_m ?? 1);
     return moving;
   }
 

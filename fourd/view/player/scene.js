@@ -137,6 +137,17 @@ export function partOfGlb(document, { where, count, says }, coefficients) {
 function soundOf(document, ours) {
   if (ours.sound === undefined || ours.sound === null) return null;
   const sound = object(ours.sound, "extras.fourd.sound");
-  const { at, length } = document.view(sound.bufferView);
-  return { at, length, start_s: Number.isFinite(sound.start_s) ? sound.start_s : 0 };
+  const found = tracks(sound, ({ bufferView }) => document.view(bufferView));
+  return { tracks: found, start_s: Number.isFinite(sound.start_s) ? sound.start_s : 0 };
+}
+
+/** What to play: the sources of a sound, if they have places, or else all of it as the camera heard it. */
+export function tracks(sound, open) {
+  if (!sound.sources?.length) return [{ ...open(sound) }];
+  return sound.sources.map((source, i) => {
+    const { time_s, position_m } = object(source, `sources[${i}]`);
+    if (!time_s?.length || time_s.length !== position_m?.length) throw new Broken(`The file places source ${i} nowhere.`);
+    const places = position_m.map((place) => numbers(place, 3, `sources[${i}].position_m`));
+    return { ...open(source), time_s: numbers(time_s, places.length, `sources[${i}].time_s`), position_m: places };
+  });
 }

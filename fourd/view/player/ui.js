@@ -1,6 +1,5 @@
 // Buttons, words and numbers around the picture.
 import { attachKeys, attachPointer } from "./controls.js";
-import { setIcon } from "./icons.js";
 
 const IDLE_MS = 2800;
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
@@ -15,26 +14,10 @@ export function clock(seconds) {
   return `${Math.floor(hundredths / 6000)}:${two(Math.floor(hundredths / 100) % 60)}.${two(hundredths % 100)}`;
 }
 
-const HELP = [
-  ["Drag", "go round the subject; in flight, look around"],
-  ["Scroll, pinch, + −", "come nearer, go away"],
-  ["Shift or right drag, two fingers", "shift the view"],
-  ["Double click", "make this the subject"],
-  [["Space"], "play, pause"],
-  [["←", "→"], "a frame back, on; with Shift ten"],
-  [["[", "]"], "slower, faster"],
-  [["H"], "home"],
-  [["S"], "look through the source camera, and go along with it"],
-  [["G"], "fly: W A S D, E up, Q down"],
-  [["B"], "freeze time and sway about the subject"],
-  [["1", "2", "3"], "colour, depth, seen and invented"],
-  [["K"], "add a keyframe"],
-  [["P"], "play the camera path"],
-  [["I"], "save the picture"],
-  [["L"], "loop"],
-  [["M"], "sound off, on"],
-  [["F"], "full screen"],
-];
+/** Put an icon of the page's own into a button. */
+function setIcon(button, name) {
+  button.innerHTML = `<svg aria-hidden="true"><use href="#i-${name}"/></svg>`;
+}
 
 /** Join a player to the page. */
 export function attach(player) {
@@ -165,26 +148,15 @@ export function attach(player) {
   document.addEventListener("fullscreenchange", () => player.changed());
   byId("full").hidden = !document.fullscreenEnabled;
 
-  const labels = {
-    loop: ["loop", "Loop", "L"],
-    home: ["home", "Home", "H"],
-    source: ["camera", "Source camera", "S"],
-    fly: ["fly", "Fly", "G"],
-    freeze: ["freeze", "Freeze time and sway", "B"],
-    path: ["path", "Camera path", "K"],
-    shot: ["shot", "Save the picture", "I"],
-    help: ["help", "Help", "?"],
-    "mode-colour": ["colour", "Colour", "1"],
-    "mode-depth": ["depth", "Depth", "2"],
-    "mode-source": ["sources", "Seen and invented", "3"],
-  };
+  for (const button of document.querySelectorAll("[data-icon]")) setIcon(button, button.dataset.icon);
   const label = (id, icon, text, key) => {
-    setIcon(byId(id), icon);
-    byId(id).setAttribute("aria-label", text);
-    byId(id).title = `${text}  (${key})`;
+    const button = byId(id);
+    if (button.dataset.icon === icon) return;
+    button.dataset.icon = icon;
+    setIcon(button, icon);
+    button.setAttribute("aria-label", text);
+    button.title = `${text}  (${key})`;
   };
-  for (const [id, [icon, text, key]] of Object.entries(labels)) label(id, icon, text, key);
-  fillHelp();
 
   // --- what the buttons show ---
   const press = (id, on) => byId(id).setAttribute("aria-pressed", String(Boolean(on)));
@@ -211,7 +183,7 @@ export function attach(player) {
     label("play", player.playing ? "pause" : "play", player.playing ? "Pause" : "Play", "Space");
     label("full", document.fullscreenElement ? "window" : "full", document.fullscreenElement ? "Leave full screen" : "Full screen", "F");
     label("sound", player.sound.audible ? "sound" : "muted", player.sound.audible ? "Sound off" : "Sound on", "M");
-    byId("sound").hidden = !player.sound.buffer;
+    byId("sound").hidden = !player.sound.there;
     byId("speed").value = String(player.speed);
     press("loop", player.loop);
     press("source", player.follow);
@@ -274,16 +246,6 @@ export function attach(player) {
   });
   show();
   if (player.failed) failed(player.failed);
-}
-
-function fillHelp() {
-  for (const [what, meaning] of HELP) {
-    const term = document.createElement("dt");
-    if (Array.isArray(what)) {
-      for (const key of what) term.append(Object.assign(document.createElement("kbd"), { textContent: key }), " ");
-    } else term.textContent = what;
-    byId("help-list").append(term, Object.assign(document.createElement("dd"), { textContent: meaning }));
-  }
 }
 
 function fillKeys(player) {

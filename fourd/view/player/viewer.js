@@ -93,7 +93,7 @@ export class Viewer extends EventTarget {
       filled: () => this.#filled(data),
       order: () => this.#take(data),
       focus: () => this.#answer(data),
-      sound: () => this.sound.load(data.wav, data.start_s).then(() => this.tell("change")),
+      sound: () => this.sound.load(data.tracks, data.start_s).then(() => this.tell("change")),
     }[data.kind];
     try {
       act();

@@ -5,7 +5,7 @@
 //      {kind: "focus", id, camera, time_s, part}
 // out  {kind: "progress", done, total}   bytes
 //      {kind: "scene", facts}            as soon as they are known
-//      {kind: "sound", wav, start_s}     if there is one, last
+//      {kind: "sound", tracks, start_s}  if there is one, last
 //      {kind: "layout", textures, still, sheenTexels}   and then, in pieces,
 //      {kind: "rows", name, row, array}  which belong into the textures
 //      {kind: "filled", count, whole, invented}
@@ -105,10 +105,7 @@ async function openUrl(url) {
   }
   await file.until(head.total);
   finish();
-  if (sound) {
-    const wav = file.bytes.slice(sound.at, sound.at + sound.length).buffer;
-    say("sound", { wav, start_s: sound.start_s }, [wav]);
-  }
+  if (sound) hear(sound, ({ at, length }) => file.bytes.slice(at, at + length).buffer);
 }
 
 async function openText(text) {
@@ -117,7 +114,12 @@ async function openText(text) {
   begin(facts);
   for (const part of parts) add(part());
   finish();
-  if (sound) say("sound", { wav: sound.wav, start_s: sound.start_s }, [sound.wav]);
+  if (sound) hear(sound, ({ wav }) => wav);
+}
+
+function hear({ start_s, tracks }, wavOf) {
+  const said = tracks.map((track) => ({ ...track, wav: wavOf(track) }));
+  say("sound", { start_s, tracks: said }, said.map(({ wav }) => wav));
 }
 
 function begin(facts) {

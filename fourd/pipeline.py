@@ -48,6 +48,12 @@ _REFINE: dict[Quality, RefineConfig] = {
 }
 
 
+_NOWHERE = (
+    "The clip says where its sounds come from, but not where its cameras are, so the sounds have no place in the scene."
+    " Give the cameras to keep them."
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Config:
     """How to lift a clip. The defaults suit a first look at any video on two CPU cores."""
@@ -99,6 +105,10 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     if config.device == "cuda":
         native.require_cuda("Config.device is 'cuda'")
     clip = _at_size(clip, config.size)
+    if clip.sound is not None and clip.sound.sources and _solves_cameras(config):
+        clip = clip.replace(sound=clip.sound.replace(sources=()))
+        log.warnings.append(_NOWHERE)
+        yield Warned("camera", _NOWHERE)
 
     moves = yield from log.stage("motion", motion.estimate(clip))
     cameras = yield from log.stage("camera", find_cameras(clip, moves))
@@ -308,9 +318,14 @@ def _fits(what: str, count: int, clip: Clip) -> None:
         raise InputError(f"{count} {what} were given for clip '{clip.name}', which has {len(clip)} frames.")
 
 
+def _solves_cameras(config: Config) -> bool:
+    """Whether the cameras, and with them the world, are found from the pictures."""
+    return isinstance(config.camera, str) and config.camera != "file"
+
+
 def _one_scale(config: Config, cameras: Cameras, maps: DepthMaps, moves: Motion) -> tuple[Cameras, DepthMaps]:
     """Bring cameras and depth to one unit: the given one, or else the median depth of the first frame."""
-    own_cameras = isinstance(config.camera, str) and config.camera != "file"
+    own_cameras = _solves_cameras(config)
     own_depth = isinstance(config.depth, str) and config.depth != "file"
     if own_cameras and not own_depth:
         return camera.rescale(cameras, maps, moves), maps

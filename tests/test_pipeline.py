@@ -12,7 +12,7 @@ import torch
 import fourd
 from fourd.errors import FourdError, InputError, MissingError
 from fourd.events import Finished, Progress, Started, Warned
-from fourd.types import Cameras, Clip, DepthMaps, Sound
+from fourd.types import Cameras, Clip, DepthMaps, Sound, SoundSource
 from tests.fuse import worlds
 
 pytestmark = pytest.mark.needs("native")
@@ -80,6 +80,18 @@ def test_nothing_given_reports_on_the_way_and_makes_a_scene(filmed: tuple[Clip, 
     assert isinstance(maps, DepthMaps)
     first = scene.render(scene.cameras[:1])
     assert float(first.depth_m[first.alpha > 0.5].median()) == pytest.approx(1, rel=0.1)
+
+
+def test_sounds_keep_their_places_where_the_cameras_are_known(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
+    clip, cameras, maps = filmed
+    assert clip.sound is not None
+    bell = SoundSource(clip.sound.samples[:, 0], torch.tensor([[1.0, 2, 3]]), torch.tensor([0.1]).double(), "bell")
+    ringing = clip.replace(sound=clip.sound.replace(sources=(bell,)))
+    known = fourd.Config(camera=cameras, depth=maps, quality="draft", inpaint="none")
+    scene = fourd.lift(ringing, known)
+    assert scene.sound is not None and scene.sound.sources == (bell,) and scene.provenance.warnings == []
+    first = next(fourd.steps(ringing, fourd.Config(quality="draft")))
+    assert isinstance(first, Warned) and "Give the cameras to keep them" in first.message
 
 
 def test_stopping_the_iteration_stops_the_work(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:

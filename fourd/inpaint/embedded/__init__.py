@@ -9,6 +9,7 @@ Nothing is downloaded. The network starts from the weights that lie beside this 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from fourd.errors import InputError
 from fourd.events import Progress, Steps
-from fourd.inpaint.embedded import code, detail, lessons, sampling
+from fourd.inpaint.embedded import code, detail, lessons, sampling, weights
 from fourd.inpaint.embedded.network import CHANNELS, Network
 from fourd.inpaint.nouns import Holes, Pictures
 
@@ -50,8 +51,8 @@ class Settings:
 class Embedded:
     """The backend."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, path: Path | None = None) -> None:
+        self._settings, self._weights = settings, path
         self._network: Network | None = None
         self._clip: Pictures | None = None
 
@@ -59,7 +60,7 @@ class Embedded:
         """See ``fourd.inpaint.Inpainter``. The network begins anew each time."""
         if tuple(masks.shape[1:]) != clip.hw:
             raise InputError(f"Masks of {tuple(masks.shape[1:])} pixels were given for pictures of {clip.hw}.")
-        network = fresh(seed)
+        network = weights.first(seed, self._weights)
         if self._settings.lessons and clip.known.any():
             hw = code.skeleton_hw(clip.hw, self._settings.size)
             pictures = code.small(clip, code.unit_of(clip), lessons.loose_hw(hw))
@@ -74,7 +75,7 @@ class Embedded:
         """See ``fourd.inpaint.Inpainter``."""
         if not holes.hole.any():
             return holes.filled(holes.pictures.rgb, holes.pictures.inverse_depth)
-        network = self._network or fresh(seed)
+        network = self._network or weights.first(seed, self._weights)
         unit, hw = code.unit_of(holes.pictures), code.skeleton_hw(holes.pictures.hw, self._settings.size)
         own, hole, told = code.of_holes(holes, unit, hw)
         noise = shared_noise(holes, hw, seed)
@@ -100,13 +101,6 @@ def _places(pictures: Pictures, small: code.Small, unit: float) -> list[detail.S
     return detail.places(code.large(pictures, unit), pictures.known, small.values, small.known)
 
 
-def fresh(seed: int) -> Network:
-    """A network that knows nothing of any clip."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Network().eval()
-
-
 def shared_noise(holes: Holes, hw: tuple[int, int], seed: int) -> Float32[Tensor, "n 4 h w"]:
     """Gaussian noise, the same for the same spot of the scene where the holes say which that is."""
     random = torch.Generator().manual_seed(seed)
@@ -120,7 +114,14 @@ def shared_noise(holes: Holes, hw: tuple[int, int], seed: int) -> Float32[Tensor
     return table[(x * 73856093 ^ y * 19349663) % _TABLE].permute(0, 3, 1, 2).contiguous()
 
 
-def load(name: str, lessons: int = 200, samples: int = 2, size: int = 96, detail: float = 1.0) -> Embedded:
+def load(
+    name: str,
+    lessons: int = 200,
+    samples: int = 2,
+    size: int = 96,
+    detail: float = 1.0,
+    weights: str | Path | None = None,
+) -> Embedded:
     """The backend ``"embedded"``.
 
     Args:
@@ -129,8 +130,10 @@ def load(name: str, lessons: int = 200, samples: int = 2, size: int = 96, detail
         samples: Steps of sampling.
         size: Longer side in pixels of what the network draws.
         detail: Share of the clip's own detail that is laid on it, 0 to 1.
+        weights: A file of weights to begin with, as ``python -m fourd.inpaint.train`` makes it; those that come with
+            the package by default, if there are any.
 
     Raises:
         InputError: If one of them is out of range.
     """
-    return Embedded(Settings(lessons, samples, size, detail))
+    return Embedded(Settings(lessons, samples, size, detail), None if weights is None else Path(weights))

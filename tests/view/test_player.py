@@ -174,6 +174,41 @@ def test_a_recorded_path_is_what_render_reads(
         assert psnr(shown, busy[0].render(keys.cameras[-1:]).rgb[0].numpy()) > 48
 
 
+def test_the_slider_scrubs_and_buttons_record_a_path(
+    browser: Browser, served: Served, busy: tuple[Scene, Path], tmp_path: Path
+) -> None:
+    def click(page: Page, selector: str, share: float = 0.5) -> None:
+        left, top, width, height = page.run(
+            f"(() => {{ const b = document.querySelector('{selector}').getBoundingClientRect();"
+            " return [b.left, b.top, b.width, b.height]; })()"
+        )
+        x, y = left + share * width, top + height / 2
+        page.mouse("mousePressed", x, y, button="left", buttons=1, clickCount=1)
+        page.mouse("mouseReleased", x, y, button="left", clickCount=1)
+
+    with browser.open(served.serve(busy[1]), hw=(500, 900)) as page:
+        page.wait(SHOWN)
+        page.run("URL.createObjectURL = (blob) => { window.saved = blob; return 'data:,'; }; 0")
+        click(page, "#play")
+        page.wait("fourd.playing && fourd.time_s > 0")
+        click(page, "#slider", 0.25)
+        page.wait("Math.abs(fourd.time_s - 0.5) < 0.1 && !fourd.playing")
+        click(page, "#path")
+        click(page, "#key-add")
+        click(page, "#slider", 0.75)
+        page.wait("Math.abs(fourd.time_s - 1.5) < 0.1")
+        page.run("fourd.turn(0.2, 0)")
+        click(page, "#key-add")
+        click(page, "#key-save")
+        page.wait("window.saved?.type === 'application/json'")
+        (tmp_path / "p.json").write_text(page.run("saved.text()"))
+        moments = camera_path.read(tmp_path / "p.json").cameras.time_s
+        assert float(moments[0]) == pytest.approx(0.5, abs=0.1) and float(moments[-1]) == pytest.approx(1.5, abs=0.1)
+        click(page, "#key-list li .drop")
+        page.wait("fourd.keys.length === 1")
+        assert page.complaints() == []
+
+
 @pytest.mark.parametrize(("hw", "edge"), [((780, 360), 8), ((360, 780), 8), ((600, 1000), 16)], ids=str)
 def test_windows_of_all_sizes_hold_all_buttons(
     browser: Browser, served: Served, busy: tuple[Scene, Path], hw: tuple[int, int], edge: int

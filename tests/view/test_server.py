@@ -124,6 +124,10 @@ STRANGE_TOKENS = [
 ]
 
 
+def test_there_are_forty_cases() -> None:
+    assert len({*STRANGE_HOSTS}) + len({*STRANGE_ORIGINS}) + len({*STRANGE_TOKENS}) >= 40
+
+
 @pytest.mark.parametrize("host", STRANGE_HOSTS)
 def test_other_names_get_nothing(scene: Path, host: str) -> None:
     status, _, body = ask(scene, f"/{TOKEN}/", {"host": host})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -104,8 +106,6 @@ def _read_npz(path: Path, frames: int, limits: Limits) -> tuple[np.ndarray, np.n
 
 def _read_pngs(folder: Path, frames: int, limits: Limits) -> np.ndarray:
     """Maps [t,h,w] as stored."""
-    import cv2
-
     paths = sorted(folder.glob("*.png"), key=lambda p: _cameras.natural(p.name))
     if not paths:
         raise FormatError(f"{folder} holds no .png files; depth must be an .npz or a folder of 16-bit PNGs.")
@@ -116,14 +116,22 @@ def _read_pngs(folder: Path, frames: int, limits: Limits) -> np.ndarray:
         size, data = _png(_bytes(path, limits), path)
         if size != (h, w):
             raise FormatError(f"{path} is of another size than {paths[0].name}; all must be {w} x {h}.")
-        try:
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        except cv2.error:
-            picture = None
-        if picture is None or picture.dtype != np.uint16 or picture.shape != (h, w):
-            raise FormatError(f"{path} is broken: it cannot be decoded as a 16-bit grey PNG.")
-        maps[i] = picture
+        maps[i] = _decoded(data, (h, w), path)
     return maps
+
+
+def _decoded(data: bytes, hw: tuple[int, int], path: Path) -> np.ndarray:
+    """The numbers of a picture. OpenCV would print what it finds wrong; Pillow raises it."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            values = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
+        raise FormatError(f"{path} is broken: it cannot be decoded as a 16-bit grey PNG ({error}).") from error
+    if values.dtype != np.uint16 or values.shape != hw:
+        raise FormatError(f"{path} is broken: it cannot be decoded as a 16-bit grey PNG.")
+    return values
 
 
 def _bytes(path: Path, limits: Limits) -> bytes:

@@ -38,7 +38,7 @@ _STREAM = struct.Struct("<BBBBBIQ")
 _ALWAYS_FINE = 100_000
 """A file that says it has more splats than this, and more than bytes, is no scene but a bomb."""
 _BROKEN = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError, MemoryError,
+    ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError,
     RuntimeError, struct.error, zlib.error, OSError,
 )  # fmt: skip
 _HALF_LIT = math.sqrt(2 * math.log(2))
@@ -101,7 +101,9 @@ def _gaussians(splats: Splats, begin: float) -> GaussianSet:
     import fourdgs
 
     n, coefficients = splats.colour.shape[:2]
-    higher = splats.colour[:, 1:].permute(0, 2, 1).reshape(n, -1).numpy()  # All of red, then green, then blue.
+    higher = (
+        splats.colour[:, 1:].permute(0, 2, 1).reshape(n, 3 * (coefficients - 1)).numpy()
+    )  # All of red, then green, then blue.
     codes = np.rint((higher - _SH_LOW) / (_SH_HIGH - _SH_LOW) * 255).clip(0, 255).astype(np.uint8)
     return fourdgs.GaussianSet(
         positions=splats.mean_m.numpy(),

@@ -226,7 +226,8 @@ def careless() -> list[Format]:
         return path.read_bytes() == whole or bytearray(2 * LIMIT_BYTES)
 
     def endless(path: Path) -> object:
-        while path.read_bytes() != whole:
+        data = path.read_bytes()
+        while data != whole:
             pass
         return None
 

@@ -95,10 +95,54 @@ def plain(values: Float[Tensor, "n c h w"], known: Float[Tensor, "n 1 h w"]) -> 
     return out
 
 
-def along(values: Float[Tensor, "n 4 h w"], known: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 5 h w"]:
+def fillings(own: Small, hole: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
+    """Two plain fillings from the background: what is around, and what is in the same row, [n, 4, h, w] both.
+
+    Narrow gaps between two ends of one depth are the exception: there the thing itself goes on, whatever it is.
+    """
+    allowed = F.max_pool2d(torch.where(hole > 0, bound, -torch.inf), 2 * _BESIDE + 1, 1, _BESIDE)
+    nearer = (allowed > -torch.inf) & (own.values[:, 3:] > allowed + _FRONT / 2)
+    usable = own.known * (~nearer)
+    back = usable * (1 - foreground(own))
+    around, rows, gaps = plain(own.values, back), along(own.values, back), along(own.values, usable, _GAP)
+    rows = torch.where(rows[:, 4:] > 0, rows[:, :4], around)
+    inside = gaps[:, 4:] > 0
+    return torch.where(inside, gaps[:, :4], around), torch.where(inside, gaps[:, :4], rows)
+
+
+def foreground(own: Small) -> Float32[Tensor, "n 1 h w"]:
+    """1 on known pixels that stand before the rest of their row.
+
+    A row without its foreground is its opening, as morphology calls it: the farthest around, then the nearest of these.
+    It keeps slopes and takes away what is narrower than two fifths of the picture.
+    """
+    reach = max(1, round(_NARROW * own.known.shape[3] / 2))
+    window, pad = (1, 2 * reach + 1), (0, reach)
+    nothing = -torch.inf
+    far = -F.max_pool2d(torch.where(own.known > 0, -own.values[:, 3:], nothing), window, 1, pad)
+    without = F.max_pool2d(torch.where(far < torch.inf, far, nothing), window, 1, pad)
+    return own.known * (own.values[:, 3:] > without + _FRONT)
+
+
+_NARROW = 0.4
+"""Share of the picture's width below which what stands before its row is foreground."""
+_BESIDE = 4
+"""How far from a hole what may be in it says something of what is known, in pixels of the skeleton."""
+_GAP = 6
+"""Width of a narrow gap, in pixels of the skeleton."""
+
+
+def along(
+    values: Float[Tensor, "n 4 h w"], known: Float[Tensor, "n 1 h w"], gap: int | None = None
+) -> Float[Tensor, "n 5 h w"]:
     """Fill along the rows: a camera that turns about an upright axis opens holes in which rows go on.
 
     Between two ends at different depths the farther one goes on; else they are mixed by how near they are.
+
+    Args:
+        values: What is to go on.
+        known: Where it is known.
+        gap: Fill only between two ends of one depth that are not farther apart, in pixels.
 
     Returns:
         The filling, and 1 where there is one.
@@ -109,7 +153,10 @@ def along(values: Float[Tensor, "n 4 h w"], known: Float[Tensor, "n 1 h w"]) -> 
     by_left = torch.where(both & (apart > _FRONT), 0.0, 1 / to_left.clamp(min=1))
     by_right = torch.where(both & (apart < -_FRONT), 0.0, 1 / to_right.clamp(min=1))
     total = by_left + by_right
-    some = (total > 0).float()
+    some = total > 0
+    if gap is not None:
+        some &= both & (apart.abs() <= _FRONT) & (to_left + to_right <= gap)
+    some = some.float()
     return torch.cat([(by_left * left + by_right * right) / total.clamp(min=1e-9), some], 1)
 
 
@@ -138,8 +185,7 @@ def told(own: Small, hole: Tensor, evidence: Small, trust: Tensor, bound: Tensor
     """
     n, _, h, w = hole.shape
     trust = trust * evidence.known * hole
-    around, rows = plain(own.values, own.known), along(own.values, own.known)
-    rows = torch.where(rows[:, 4:] > 0, rows[:, :4], around)
+    around, rows = fillings(own, hole, bound)
     # What was seen elsewhere is a filling too, where it is to be trusted.
     base = trust * evidence.values + (1 - trust) * 0.5 * (around + rows)
     base, rows = (torch.where(hole > 0, x, own.values * own.known) for x in (base, rows))

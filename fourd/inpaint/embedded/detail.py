@@ -18,7 +18,7 @@ from torch import Tensor
 from fourd.inpaint.embedded import enlarge
 from fourd.inpaint.embedded.enlarge import FRONT
 
-_REACH, _BROAD = 3, 1.5
+_REACH, _BROAD = 2, 1.0
 """What is broad: means over a Gaussian of that many pixels of the skeleton, cut off at that many, on one surface."""
 _DEPTH = 1.5
 """Weight of a difference in coded inverse depth against one in colour."""

@@ -11,6 +11,8 @@ from torch import Tensor
 from fourd import native
 from fourd.checked import checked
 from fourd.events import Progress, Steps
+from fourd.fuse.cloud import Cloud
+from fourd.fuse.sharpen import REACH
 from fourd.fuse.static import lift
 from fourd.fuse.views import View
 from fourd.native.fusion import Planes
@@ -27,6 +29,9 @@ UNCHANGED_DB = 56.0
 
 _COMPARED = 6
 """Pictures that are compared."""
+
+_SHARPENED = 2
+"""How often a filled picture is drawn again to sharpen its discs."""
 
 
 @checked
@@ -56,8 +61,21 @@ def invented(
         world_from_cam=camera.world_from_cam[0],
         edge=planes.edge[0],
     )
-    splats = lift(view, wanted).coated().splats()
+    splats = _sharp(lift(view, wanted), rgb, wanted, camera).coated().splats()
     return splats.replace(source=torch.full_like(splats.source, INVENTED))
+
+
+def _sharp(cloud: Cloud, rgb: Tensor, wanted: Tensor, camera: Cameras) -> Cloud:
+    """The discs of the wanted pixels in the colours with which the picture comes back as it is (see ``sharpen``)."""
+    had = cloud.rgb
+    for _ in range(_SHARPENED if len(cloud) else 0):
+        drawn = native.rasterize(
+            cloud.coated().splats(), camera.K[0], camera.world_from_cam[0], camera.hw, float(camera.time_s[0])
+        )
+        lack = torch.where((drawn.alpha > 0.9)[..., None], rgb - drawn.rgb, 0.0)[wanted]
+        better = cloud.rgb + lack
+        cloud = cloud.painted(torch.minimum(torch.maximum(better, had - REACH), had + REACH).clamp(0, 1))
+    return cloud
 
 
 def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras) -> Steps[Splats]:

@@ -36,6 +36,7 @@ def test_there_is_something_to_check() -> None:
 @pytest.mark.parametrize("words", [w for w in WORDS if w[1] not in ("lift", "doctor", "view")], ids=" ".join)
 def test_commands_work_on_a_scene(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     small_scene().save("walk.glb")
+    small_scene().export("garden.ply")
     camera_path.write("camera_path.json", small_scene().cameras, fps=10)
     before = set(folder.iterdir())
     assert cli.main(words[1:]) == 0, capsys.readouterr().err

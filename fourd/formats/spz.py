@@ -39,7 +39,7 @@ def write(path: str | Path, splats: Splats, time_s: float, version: Literal[3, 4
         path: Where to; replaced as a whole or not at all.
         splats: Splats that live in time.
         time_s: The moment.
-        version: 3, which every reader of SPZ knows, or 4, which is a little smaller and unpacks sooner.
+        version: 3, which every reader of SPZ knows, or 4, whose columns unpack one by one, and sooner.
 
     Raises:
         OutputError: If the file system refuses.

@@ -107,6 +107,34 @@ def test_cameras_that_are_off_come_nearer(world: World) -> None:
     assert off_px(nudged) < 0.5 * off_px(found)
 
 
+def test_splats_divide_where_pictures_pull(world: World) -> None:
+    clip, maps, cameras, fused = world
+    learnt = Parameters(fused)
+    index = learnt.alive(0.0)
+    rows = learnt.rows(index)
+    pulled = torch.zeros_like(rows)
+    pulled[7:10, :3], pulled[:, 14:] = 5.0, 1e-9
+    rows.grad = pulled
+    learnt.learn(index, rows, 0.0)
+    learnt.divide(3)
+    after = learnt.splats()
+    assert len(after) == len(fused) + 3
+    one, other, whole = after[-6:-3], after[-3:], fused[index[7:10]]
+    middle = (one.mean_m + other.mean_m) / 2
+    torch.testing.assert_close(middle, whole.mean_m)
+
+    def spread(s: Splats) -> torch.Tensor:
+        axes = rigid.matrix_from_quat(s.quat_wxyz) * s.scale_m[:, None]
+        return axes @ axes.mT
+
+    way = one.mean_m - middle
+    torch.testing.assert_close(spread(one) + way[:, :, None] * way[:, None], spread(whole), atol=1e-8, rtol=1e-3)
+    drawn, before = show(after, clip, cameras, 0), show(fused, clip, cameras, 0)
+    assert worlds.psnr(drawn, before) > 45, "to divide changes the picture hardly"
+    grown, _ = result(refine(fused, clip, maps, cameras, RefineConfig(rounds=2, grow=0.1)))
+    assert len(fused) < len(grown) <= 1.1 * len(fused)
+
+
 def test_splats_that_no_frame_shows_go(world: World) -> None:
     clip, maps, cameras, fused = world
     behind = fused[:50].replace(mean_m=fused.mean_m[:50] - torch.tensor([0.0, 0.0, 50.0]))

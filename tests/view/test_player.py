@@ -35,6 +35,19 @@ def test_pictures_are_those_of_the_renderer(browser: Browser, served: Served, bu
         assert page.complaints() == []
 
 
+def test_a_rounded_file_shows_the_same(
+    browser: Browser, served: Served, busy: tuple[Scene, Path], tmp_path: Path
+) -> None:
+    scene = busy[0]
+    scene.save(tmp_path / "small.glb", quantised=True)
+    assert (tmp_path / "small.glb").stat().st_size < 0.6 * busy[1].stat().st_size
+    with browser.open(served.serve(tmp_path / "small.glb")) as page:
+        page.wait(SHOWN)
+        found = [psnr(picture(page, camera), scene.render(camera).rgb[0].numpy()) for camera in moments(scene)]
+        assert min(found) > 42, found
+        assert page.complaints() == []
+
+
 def test_a_page_from_disk_shows_the_same_and_runs_no_foreign_markup(
     browser: Browser, busy: tuple[Scene, Path], tmp_path: Path
 ) -> None:

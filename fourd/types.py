@@ -227,6 +227,8 @@ class DepthMaps(fields.Noun):
     """Pinhole intrinsics in pixels of ``depth_m``."""
     metric: bool = False
     """True if ``depth_m`` is in real metres and not only in units of the scene."""
+    moving: Bool[Tensor, "t h w"] | None = None
+    """Where the depth is that of a thing that moves on its own; None if whoever found the depth did not tell."""
 
     def __post_init__(self) -> None:
         depth_m = fields.tensor("DepthMaps", "depth_m", self.depth_m, "t h w", torch.float32)
@@ -238,6 +240,13 @@ class DepthMaps(fields.Noun):
                 f"DepthMaps.depth_m is {tuple(depth_m.shape)} and confidence {tuple(confidence.shape)};"
                 " they must be of one size."
             )
+        if self.moving is not None:
+            self._set(moving=fields.tensor("DepthMaps", "moving", self.moving, "t h w", torch.bool))
+            if self.moving.shape != depth_m.shape:
+                raise InputError(
+                    f"DepthMaps.depth_m is {tuple(depth_m.shape)} and moving {tuple(self.moving.shape)};"
+                    " they must be of one size."
+                )
         fields.finite("DepthMaps", "confidence", confidence)
         fields.finite("DepthMaps", "K", self.K)
         if bool(((confidence < 0) | (confidence > 1)).any()):

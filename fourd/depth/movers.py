@@ -6,7 +6,7 @@ large it looks says how near it is in each frame as compared with others (``size
 bounds of one number. Where they all say the same, the thing stands: each is its depth. Where they do not, it leaves the
 ground, and the tightest of them, when it is lowest, is nearest to the truth; it is still a bound.
 
-Each thing becomes an upright sheet, bent as the network's guess of the frame is bent there, if there is one.
+Each thing becomes an upright sheet, bent as the network's guess of the frame is bent there; without one, it bulges.
 """
 
 from __future__ import annotations
@@ -19,22 +19,24 @@ from jaxtyping import Bool, Float32, Float64, Int32
 from numpy import ndarray as Array
 
 from fourd.depth import objects, sizes
-from fourd.depth.common import carried, flow_at, moving_mask
+from fourd.depth.common import Rig, carried, flow_at, moving_mask
 from fourd.types import Motion
 
 CONFIDENCE = 0.25
 _FOOT = 0.2
 """Share of a region's columns, the lowest ones, that are taken for its feet."""
-_SPREAD = 0.05, 0.15
+_SPREAD = 0.03, 0.09
 """How far a thing's bounds (their logarithms) may differ for it to stand, and from where on it is surely in the air."""
 _DRIFT = 0.2
 """Slow change of the bounds over the clip that is put down to how badly sizes are known."""
 _TIGHT = 0.95
 """Quantile of the bounds that is taken for the tightest: single ones are wrong."""
-_ALOFT = 0.1
+_ALOFT = 0.05
 """How much nearer than its tightest bound a thing in the air is taken to be, as a logarithm."""
 _RELIEF = 1.08
 """Parts of a region are so many times nearer or farther than its middle at most: a guess may not tear it apart."""
+_ROUND = 0.5
+"""Where nobody guesses the relief: things bulge by this share of what a ball of their width would."""
 _MEMORY = 0.75
 """How much of the relief of the frame before is kept."""
 
@@ -54,18 +56,19 @@ class Regions:
 class Things:
     """All that moves in a clip."""
 
-    def __init__(self, motion: Motion, hw: tuple[int, int]) -> None:
+    def __init__(self, motion: Motion, rig: Rig, moving: list[Bool[Array, "h w"]] | None = None) -> None:
         """Tell things apart and follow them through the clip.
 
         Args:
             motion: Flow and what moves, of any size.
-            hw: Size of the maps in which depth is found.
+            rig: Cameras for the maps in which depth is found.
+            moving: What moves, where that is known better than by ``motion``.
         """
-        self._motion, last = motion, len(motion) - 1
+        self._motion, self._focal_px, last = motion, rig.K[:, 0, 0], len(motion) - 1
         label = []
         for i in range(len(motion)):
-            flow = flow_at(motion, i, 1 if i < last else -1, hw)
-            label.append(objects.regions(moving_mask(motion, i, hw), flow))
+            flow = flow_at(motion, i, 1 if i < last else -1, rig.hw)
+            label.append(objects.regions(moving_mask(motion, i, rig.hw) if moving is None else moving[i], flow))
         self.label = objects.follow(label, motion)
         """For each frame the number of the thing that each pixel shows, from 1 on; 0 is what stands still."""
         self._bounds: list[dict[int, tuple[float, bool]]] = [{} for _ in label]
@@ -87,7 +90,9 @@ class Things:
         frame = self.label[i]
         names = [int(k) for k in np.unique(frame) if k > 0]
         self._bounds[i] = {k: _bound(frame == k, still) for k in names}
-        self._relief[i] = None if shape is None or not names else _relief(frame, shape, names)
+        if names:
+            bulge = _bulge(frame, names, float(self._focal_px[i]))
+            self._relief[i] = bulge if shape is None else _relief(frame, shape, names)
 
     def placed(self) -> list[Regions]:
         """Say how far each thing is in each frame, when all frames have been looked at."""
@@ -145,6 +150,21 @@ def _relief(label: Int32[Array, "h w"], shape: Float32[Array, "h w"], names: lis
     logs = np.log(np.clip(ratio, 1 / _RELIEF, _RELIEF)) * inside
     total, mass = (np.asarray(cv2.GaussianBlur(x, (0, 0), size)) for x in (logs, inside))
     return np.exp(total / np.maximum(mass, 1e-3)).astype(np.float32)
+
+
+def _bulge(label: Int32[Array, "h w"], names: list[int], focal_px: float) -> Float32[Array, "h w"]:
+    """Things as thick as they are wide: a cushion over each region, as inverse depth over that of its border."""
+    out = np.ones(label.shape, np.float32)
+    for k in names:
+        if (label == k).all():
+            continue  # It has no border at all.
+        # The picture's border is no border of the thing.
+        inside = np.pad((label == k).astype(np.uint8), 1, mode="edge")
+        away = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
+        radius = float(away.max())
+        height = np.sqrt(np.maximum(2 * radius * away - away**2, 0))
+        out[label == k] = (1 / (1 - np.minimum(_ROUND * height / focal_px, 0.3)))[label == k]
+    return out
 
 
 def _steady_relief(regions: list[Regions], motion: Motion) -> list[Regions]:

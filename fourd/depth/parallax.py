@@ -20,11 +20,18 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 from numpy import ndarray as Array
 
 from fourd.depth import consistency, embedded, fill, matching, movers, neighbours, prior, sky, triangulate
-from fourd.depth.common import STAGE, Rig, check, moving_mask, shrink, working_hw
+from fourd.depth.backdrop import Backdrop
+from fourd.depth.common import MOVING, STAGE, Rig, check, moving_mask, shrink, working_hw
 from fourd.depth.guess import Guess
 from fourd.events import Progress, Steps, Warned
+from fourd.geometry.regions import whole
 from fourd.types import Cameras, Clip, DepthMaps, Motion
 
+_MAY_MOVE = 0.35
+"""Probability of moving on its own above which a pixel is not compared with other frames."""
+_STANDS = 0.29
+"""And below which matching may be sure of it. Between the two lies what was not heard: where flow cannot be believed
+because the picture is plain, matching cannot be either."""
 _PARTNERS = 7
 """Frames that a frame is compared with at most."""
 _HELD = 64
@@ -76,7 +83,7 @@ class _Work:
 
     def __post_init__(self) -> None:
         self.moving: list[Bool[Array, "h w"]] = [
-            moving_mask(self.motion, i, self.rig.hw, 0.3) for i in range(len(self.clip))
+            moving_mask(self.motion, i, self.rig.hw, _MAY_MOVE) for i in range(len(self.clip))
         ]
         longest = [neighbours.shifts(self.rig, 1.0, i, js)[0].max() for i, js in enumerate(self.near) if js]
         self.planes: Float64[Array, " d"] = matching.planes(self.low, self.high, float(np.median(longest)))
@@ -99,13 +106,17 @@ class _Work:
                     seen[j] = matching.features(self.small(j), self.moving[j])
             if others:
                 found = matching.match(self.rig, i, others, self.planes, seen, self.small(i))
-                clear = np.clip((found.lead - 0.03) / 0.07, 0, 1) * (found.residual < 0.4) * ~self.moving[i]
+                clear = (
+                    np.clip((found.lead - 0.03) / 0.07, 0, 1)
+                    * (found.residual < 0.4)
+                    * ~moving_mask(self.motion, i, self.rig.hw, _STANDS)
+                )
                 self.rho[i], self.sure[i] = found.rho, clear.astype(np.float32)
             else:
                 self.rho[i], self.sure[i] = np.ones(self.rig.hw, np.float32), np.zeros(self.rig.hw, np.float32)
             for j in sorted(seen, key=lambda j: abs(j - i))[_HELD:]:
                 del seen[j]
-            yield Progress(STAGE, i + 1, 2 * len(self.clip))
+            yield Progress(STAGE, i + 1, 3 * len(self.clip))
 
     def fuse(self) -> None:
         """Keep what neighbouring frames agree on, and let those who know lend to those who do not."""
@@ -123,36 +134,58 @@ class _Work:
             self.sure[i] = np.where(take, 0.6, known[i]).astype(np.float32)
 
     def finish(self, cameras: Cameras, middle: float) -> Steps[DepthMaps]:
-        """Complete every frame, place what moves, find the sky, and bring all to full size."""
-        total = 2 * len(self.clip)
+        """Complete every frame, find what moves and place it, find the sky, and bring all to full size."""
+        t = len(self.clip)
         farthest, guess = self._farthest(), Guess(self.rig, self.rho, self.sure)
-        things = movers.Things(self.motion, self.rig.hw)
-        for i in range(len(self.clip)):
-            behind = guess.of(i, self.full(i))
-            filled, reached = fill.complete(self.rho[i], self.sure[i], behind, self.small(i))
-            filled, trust = np.maximum(filled, farthest), np.maximum(self.sure[i], 0.15 + 0.3 * reached)
-            things.look(i, filled, guess.seen)
+        behind, shape = [], []
+        for i in range(t):
+            behind.append(guess.of(i, self.full(i)))
+            shape.append(guess.seen)
+            yield Progress(STAGE, t + i, 3 * t)
+        moving = yield from self._moving([self._completed(i, behind[i], farthest)[0] for i in range(t)])
+
+        small = [_shrunk(mask, self.rig.hw) for mask in moving]
+        things = movers.Things(self.motion, self.rig, small)
+        for i in range(t):
+            self.sure[i] = np.where(small[i], 0, self.sure[i]).astype(np.float32)
+            filled, trust = self._completed(i, behind[i], farthest)
+            things.look(i, filled, shape[i])
             if self.low == 0:
                 blue, pale = sky.find(self.small(i), self.rho[i], self.sure[i], max(2 * self.step, 1.5 * farthest))
                 filled[blue], trust[blue] = 0, sky.CONFIDENCE
                 filled[pale], trust[pale] = farthest, sky.PALE_CONFIDENCE
             self.rho[i], self.sure[i] = filled, trust
-            yield Progress(STAGE, len(self.clip) + i, total)
         regions = things.placed()
 
-        size = (len(self.clip), *self.clip.hw)
+        size = (t, *self.clip.hw)
         depth_m, confidence = torch.empty(size), torch.empty(size)
-        for i in range(len(self.clip)):
-            picture, small = self.full(i), self.small(i)
-            rho, laid = movers.paint(
-                fill.enlarge(self.rho[i], small, picture), moving_mask(self.motion, i, self.clip.hw), regions[i]
-            )
+        for i in range(t):
+            rho = fill.enlarge(self.rho[i], self.small(i), self.full(i))
+            rho, laid = movers.paint(rho, moving[i], regions[i])
             trust = cv2.resize(self.sure[i], self.clip.hw[::-1], interpolation=cv2.INTER_LINEAR)
-            trust[laid] = movers.CONFIDENCE
+            trust[laid], moving[i] = movers.CONFIDENCE, laid
             depth = np.divide(1 / middle, rho, out=np.full_like(rho, np.inf), where=rho > 0)
             depth_m[i], confidence[i] = torch.from_numpy(depth), torch.from_numpy(trust)
-        yield Progress(STAGE, total, total)
-        return DepthMaps(depth_m=depth_m, confidence=confidence, K=cameras.K)
+        yield Progress(STAGE, 3 * t, 3 * t)
+        return DepthMaps(depth_m, confidence, cameras.K, moving=torch.from_numpy(np.stack(moving)))
+
+    def _completed(
+        self, i: int, behind: Float32[Array, "h w"], farthest: float
+    ) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"]]:
+        """The still world of a frame without holes, and how far it is to be trusted."""
+        filled, reached = fill.complete(self.rho[i], self.sure[i], behind, self.small(i))
+        return np.maximum(filled, farthest), np.maximum(self.sure[i], 0.15 + 0.3 * reached)
+
+    def _moving(self, still: list[Float32[Array, "h w"]]) -> Steps[list[Bool[Array, "h2 w2"]]]:
+        """What moves, at full size: what flow says, mended by what the picture shows before the still world."""
+        backdrop, t = Backdrop(self.rig, self.full, still, self.moving), len(self.clip)
+        moving = []
+        for i in range(t):
+            flow_says = self.motion.moving[i].cpu().numpy().astype(np.float32)
+            says = cv2.resize(flow_says, self.rig.hw[::-1], interpolation=cv2.INTER_AREA)
+            moving.append(whole(backdrop.moving(i, says)) > MOVING)
+            yield Progress(STAGE, 2 * t + i, 3 * t)
+        return moving
 
     def _farthest(self) -> float:
         """The least inverse depth that is believed, over the whole clip."""
@@ -171,3 +204,8 @@ def _partners(near: list[list[int]]) -> list[list[int]]:
             if len(partners[j]) < _PARTNERS and near[j]:
                 partners[j].add(i)
     return [sorted(js) for js in partners]
+
+
+def _shrunk(mask: Bool[Array, "h2 w2"], hw: tuple[int, int]) -> Bool[Array, "h w"]:
+    """Pixels of a smaller map that a mask covers by half."""
+    return cv2.resize(mask.astype(np.float32), (hw[1], hw[0]), interpolation=cv2.INTER_AREA) >= 0.5

@@ -46,7 +46,7 @@ class Prior:
         check(clip, cameras, motion)
         rig = Rig.of(cameras, clip.hw)
         small = Rig.of(cameras, working_hw(clip.hw))
-        things = movers.Things(motion, small.hw)
+        things = movers.Things(motion, small)
         for i in range(len(clip)):
             things.look(i, surface(small, i))
             yield Progress(STAGE, i + 1, 2 * len(clip))

@@ -13,8 +13,8 @@ from fourd.errors import InputError
 from fourd.geometry.correspondence import Chains, sample
 from fourd.geometry.parallax import NOISE_PX, Still, still_world
 from fourd.geometry.pinhole import pixel_grid
+from fourd.geometry.regions import whole
 from fourd.motion.flow import grey
-from fourd.motion.regions import whole
 from fourd.motion.texture import flow_error_px
 from fourd.types import Cameras, Clip, DepthMaps, Motion
 
@@ -41,6 +41,8 @@ _DEPTH_SAYS = 0.75
 """What disagreement with given depth counts: given depth is worst at the rims of things, where flow is, too."""
 _BELIEVED = 0.5
 """Confidence from which given depth is asked."""
+_TOLD = -3.0, 8.0
+"""Log-odds of what given depth itself takes for still, and for moving: it has looked at flow, and at more."""
 
 
 @checked
@@ -55,7 +57,8 @@ def refine(motion: Motion, cameras: Cameras, depth: DepthMaps | None = None, cli
     Args:
         motion: Flow, and where it can be believed.
         cameras: One a frame.
-        depth: If given, flow has to agree with it, too, where it is confident.
+        depth: If given, flow has to agree with it, too, where it is confident; and what it takes for a thing that
+            moves most likely moves.
         clip: If given, flow counts less where the picture is plain.
 
     Returns:
@@ -83,7 +86,7 @@ def refine(motion: Motion, cameras: Cameras, depth: DepthMaps | None = None, cli
     moving = torch.zeros(t, *motion.hw, dtype=torch.float16)
     for i in range(t):
         # What the frame itself says is in both.
-        p = torch.sigmoid(_PRIOR + ahead[i] + back[i] - _SHARE * odds[i])
+        p = torch.sigmoid(_PRIOR + ahead[i] + back[i] - _SHARE * odds[i] + _told(depth, i, hw))
         moving[i] = _enlarged(torch.from_numpy(whole(p.numpy())), motion.hw).half()
     return motion.replace(moving=moving.to(motion.moving.device))
 
@@ -104,6 +107,14 @@ def _inverse(depth: DepthMaps, i: int, hw: tuple[int, int]) -> Float[Tensor, "h 
     known = (depth.confidence[i] >= _BELIEVED).cpu()
     q = torch.where(known, 1 / depth.depth_m[i].cpu().clamp(min=1e-9), -1.0)
     return torch.nn.functional.interpolate(q[None, None], hw, mode="nearest-exact")[0, 0]
+
+
+def _told(depth: DepthMaps | None, i: int, hw: tuple[int, int]) -> Float[Tensor, "h w"]:
+    """Log-odds of motion that depth itself tells."""
+    if depth is None or depth.moving is None:
+        return torch.zeros(hw)
+    share = torch.nn.functional.interpolate(depth.moving[i].cpu().float()[None, None], hw, mode="area")[0, 0]
+    return _TOLD[0] + (_TOLD[1] - _TOLD[0]) * share
 
 
 def _trust(clip: Clip, i: int, hw: tuple[int, int]) -> Float[Tensor, "h w"]:

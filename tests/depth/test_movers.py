@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fourd.depth import movers, objects, sizes
+from fourd.depth.common import Rig
 from fourd.types import Motion
 from tests.depth import planes
 
@@ -45,8 +46,13 @@ def ground() -> np.ndarray:
     return np.repeat(np.maximum((np.arange(HW[0]) + 0.5 - 20) / 40, 1e-3)[:, None], HW[1], 1).astype(np.float32)
 
 
+def rig(motion: Motion) -> Rig:
+    K = np.array([[90.0, 0, 50], [0, 90, 30], [0, 0, 1]])
+    return Rig(np.tile(K, (len(motion), 1, 1)), np.tile(np.eye(4), (len(motion), 1, 1)), HW)
+
+
 def placed(motion: Motion, still: np.ndarray) -> list[movers.Regions]:
-    things = movers.Things(motion, HW)
+    things = movers.Things(motion, rig(motion))
     for i in range(len(motion)):
         things.look(i, still)
     return things.placed()
@@ -54,7 +60,7 @@ def placed(motion: Motion, still: np.ndarray) -> list[movers.Regions]:
 
 def test_things_keep_their_numbers_when_they_meet_and_part() -> None:
     motion, truth = film([lambda i: (15 + 4.0 * i, 22, 9), lambda i: (75 - 3.0 * i, 37, 10)], 16)
-    label = movers.Things(motion, HW).label
+    label = movers.Things(motion, rig(motion)).label
     assert {int(k) for frame in label for k in np.unique(frame)} == {0, 1, 2}
     for frame, right in zip(label, truth, strict=True):
         same = max((frame == right).mean(), (np.array([0, 2, 1])[frame] == right).mean())
@@ -68,7 +74,7 @@ def test_what_moves_as_one_is_one_though_the_mask_is_torn() -> None:
     moving = motion.moving.clone()
     for i in range(10):
         moving[i, 28:31] = 0
-    assert movers.Things(motion.replace(moving=moving), HW).count == 1
+    assert movers.Things(motion.replace(moving=moving), rig(motion)).count == 1
 
 
 def test_specks_are_nothing() -> None:
@@ -127,6 +133,15 @@ def test_regions_are_laid_over_the_still_world_up_to_their_border() -> None:
     assert laid.sum() == 42 * 21
     assert set(np.unique(rho[laid])) == {2.0}
     assert (rho[~laid] == 1).all()
+
+
+def test_a_thing_bulges_as_it_is_wide_and_its_border_stays() -> None:
+    motion, _ = film([lambda i: (50 + i, 30, 15)], 4)
+    relief = placed(motion, ground())[2].relief
+    assert relief is not None
+    # A ball of 15 pixels, half as thick, seen through a lens of 90 pixels.
+    assert relief.max() == pytest.approx(1 / (1 - 0.5 * 15 / 90), abs=0.01)
+    assert relief[30, 52] > 1.08 > relief[30, 41] > relief[30, 39] >= relief[30, 20] == 1
 
 
 def test_clips_without_movers_and_of_one_frame_are_in_order() -> None:

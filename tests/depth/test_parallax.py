@@ -99,15 +99,31 @@ def test_what_moves_stands_on_what_is_under_it() -> None:
     world = planes.floor()
     moving = np.zeros(world.depth_m.shape, np.float32)
     moving[:, 30:56, 40:52] = 1
-    motion = world.motion.replace(moving=torch.from_numpy(moving).half())
-    maps = measure(planes.World(world.clip, world.cameras, motion, world.depth_m))
     inside = moving > 0.5
+    frames = world.clip.frames.clone()
+    frames[torch.from_numpy(inside)] = torch.tensor([250, 20, 20], dtype=torch.uint8)
+    motion = world.motion.replace(moving=torch.from_numpy(moving).half())
+    maps = measure(planes.World(world.clip.replace(frames=frames), world.cameras, motion, world.depth_m))
+    assert maps.moving is not None
+    found = maps.moving.numpy()
+    assert (found & inside).sum() / (found | inside).sum() > 0.85
     foot = world.depth_m[:, 57, 46]
     got = maps.depth_m.numpy()
     for i, ground in enumerate(foot):
-        assert np.ptp(got[i][inside[i]]) == 0  # Upright.
-        assert abs(got[i][inside[i]][0] / ground - 1) < 0.06
-    assert (maps.confidence.numpy()[inside] <= 0.3).all()
+        thing = got[i][inside[i] & found[i]]
+        # It is upright, but round: the middle of what is 12 pixels wide, 86 pixels away from the eye, is nearer.
+        assert 1 - 3.5 / 86 < thing.min() / thing.max() <= 1
+        assert abs(thing.max() / ground - 1) < 0.06
+    assert (maps.confidence.numpy()[inside & found] <= 0.3).all()
+
+
+def test_what_is_as_the_still_world_shows_it_does_not_move() -> None:
+    world = planes.floor()
+    moving = np.zeros(world.depth_m.shape, np.float32)
+    moving[:, 30:56, 40:52] = 0.7
+    maps = measure(planes.World(world.clip, world.cameras, world.motion.replace(moving=moving), world.depth_m))
+    assert maps.moving is not None
+    assert float(maps.moving.float().mean()) < 0.002
 
 
 def test_progress_is_told_and_reaches_its_end() -> None:

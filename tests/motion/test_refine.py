@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from fourd.geometry.pinhole import intrinsics, pixel_grid, rays
+from fourd.geometry.regions import whole
 from fourd.geometry.rigid import matrix_from_rotvec
 from fourd.motion import refine
 from fourd.motion.dominant import moving_guess, probability
-from fourd.motion.regions import whole
 from fourd.motion.texture import flow_error_px
 from fourd.types import Cameras, DepthMaps, Motion
 
@@ -112,6 +112,15 @@ def test_true_depth_agrees_and_wrong_depth_does_not():
     assert found[:, 60:].float().mean() < 0.05
     unknown = DepthMaps(wrong, torch.zeros_like(depth), c.K)
     assert torch.equal(refine(motion, c, unknown).moving, refine(motion, c).moving)
+
+
+def test_what_depth_takes_for_a_thing_that_moves_does():
+    motion, c, _ = scene("travel", thing=False)
+    depth = torch.stack([depth_of(c, i) for i in range(FRAMES)])
+    laid = torch.zeros_like(depth, dtype=torch.bool)
+    laid[:, 20:50, 30:60] = True
+    found = refine(motion, c, DepthMaps(depth, 0.25 * torch.ones_like(depth), c.K, moving=laid)).moving > 0.5
+    assert overlap(motion.replace(moving=found.half()), laid) > 0.95
 
 
 def test_refining_is_deterministic():

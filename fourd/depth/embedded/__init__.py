@@ -52,7 +52,7 @@ class Embedded:
             trust.keep(i, np.asarray(cv2.resize(confidence(reading), rig.hw[::-1]), np.float32), still)
             yield Progress(STAGE, done + 1, total)
 
-        things, before = movers.Things(motion, rig.hw), None
+        things, before = movers.Things(motion, rig), None
         for i in range(len(clip)):
             moving = moving_mask(motion, i, rig.hw)
             shape = None

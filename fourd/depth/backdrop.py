@@ -1,0 +1,126 @@
+"""What stands before the still world, told by its colour: the backdrop is what other frames show there.
+
+Flow tells motion badly where the picture is plain, and ends somewhere beside the outlines of things. But the still
+world has been measured: other frames, carried to this one, say what it would look like were there nothing in front of
+it. Where the picture is brighter than that, or of another colour, something is in front. Where it is only darker, by
+much the same in all colours, that may be a shadow, which is no thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, UInt8
+from numpy import ndarray as Array
+
+from fourd.depth.common import Rig, edges, homogeneous, lab, shrink
+from fourd.native import sweep
+
+_AWAY = (-30, -20, -12, -5, 5, 12, 20, 30)
+"""Frames that are asked: nearby ones see what is there, far ones what is uncovered by then."""
+_FAINTEST = 12.0
+"""Brightness (of 255) that is added before logarithms are taken, so that noise in the dark counts little."""
+_SLACK = 0.25
+"""Relative difference in inverse depth up to which another frame shows the same part of the still world."""
+_SHADOW = 1.6
+"""A shadow darkens one colour at most so many times as much as another, in logarithms."""
+_DARKEST = 1.2
+"""And by no more than this."""
+_RANK = 0.4
+"""Of the differences from the frames that were asked, the one at this rank counts."""
+_EVEN, _STEP = 0.08, 0.04
+"""Difference of logarithms that says nothing, and what adds one to the log-odds."""
+_AGAINST, _FOR = -2.0, 4.0
+"""Log-odds that colour may add."""
+_UNHEARD = 0.29, 0.35
+"""Probabilities between these are no evidence that a pixel stands: there flow could not be believed."""
+_UNKNOWN = -0.4
+"""Log-odds of moving there."""
+_REACH, _COLOUR = 100.0, 4.0
+"""How far log-odds are spread over the full picture, and the difference in colour (Lab) that stops them."""
+
+
+class Backdrop:
+    """Compares the frames of a clip with the still world behind them."""
+
+    def __init__(
+        self,
+        rig: Rig,
+        picture: Callable[[int], UInt8[Array, "h2 w2 3"]],
+        still: list[Float32[Array, "h w"]],
+        moving: list[Bool[Array, "h w"]],
+    ) -> None:
+        """Get ready.
+
+        Args:
+            rig: Cameras at the working size.
+            picture: Gives a frame at full size.
+            still: Inverse depth of the still world in each frame, also behind what moves.
+            moving: What is not to be taken for a part of the still world.
+        """
+        self._rig, self._picture, self._still = rig, picture, still
+        block = np.ones((3, 3), np.uint8)
+        self._open = [1 - cv2.dilate(mask.astype(np.float32), block) for mask in moving]
+        self._seen: dict[int, tuple[Array, Array, Array]] = {}
+        self._grid = homogeneous(rig.hw)
+
+    def _colours(self, i: int) -> tuple[Array, Array, Array]:
+        """Logarithms of the colours of a frame, and their least and largest within a pixel around."""
+        if i not in self._seen:
+            for far in [j for j in self._seen if abs(j - i) > 2 * max(_AWAY)]:
+                del self._seen[far]
+            logs = np.log(shrink(self._picture(i), self._rig.hw).astype(np.float32) + _FAINTEST)
+            block = np.ones((3, 3), np.uint8)
+            self._seen[i] = logs, cv2.erode(logs, block), cv2.dilate(logs, block)
+        return self._seen[i]
+
+    def difference(self, i: int) -> Float32[Array, "h w"]:
+        """How much frame ``i`` differs from the still world, in logarithms of colours; -1 where nobody can say."""
+        own, logs = self._still[i], self._colours(i)[0]
+        found = []
+        for j in sorted({i + away for away in _AWAY if 0 <= i + away < len(self._rig)}):
+            x, y, z = self._places(i, j)
+            rho = cv2.remap(self._still[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
+            free = cv2.remap(self._open[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+            told = (z > 1e-3) & (rho >= 0) & (free > 0.9) & (np.abs(rho * z - own) < _SLACK * own + 0.02)
+            low, high = (cv2.remap(c, x, y, cv2.INTER_LINEAR) for c in self._colours(j)[1:])
+            brighter = np.linalg.norm(np.maximum(logs - high, 0), axis=-1)
+            darker = np.maximum(low - logs, 0)
+            least, most = darker.min(-1), darker.max(-1)
+            other = brighter + np.maximum(most - _SHADOW * least, 0) + np.maximum(least - _DARKEST, 0)
+            found.append(np.where(told, other, np.inf))
+        if not found:
+            return np.full(self._rig.hw, -1, np.float32)
+        ranked = np.sort(np.stack(found), axis=0)
+        count = np.isfinite(ranked).sum(0)
+        rank = (_RANK * np.maximum(count - 1, 0)).astype(np.int64)
+        chosen = np.take_along_axis(ranked, rank[None], 0)[0]
+        return np.where(count >= 2, chosen, -1).astype(np.float32)
+
+    def _places(self, i: int, j: int) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"], Float32[Array, "h w"]]:
+        """Where frame j shows the still world that frame i sees (x and y as OpenCV counts), and the ratio of depths."""
+        turn, shift = self._rig.warp(i, j)
+        p = (self._grid @ turn.T + self._still[i][..., None] * shift).astype(np.float32)
+        z = np.maximum(p[..., 2], 1e-3)
+        return p[..., 0] / z - 0.5, p[..., 1] / z - 0.5, p[..., 2]
+
+    def moving(self, i: int, flow_says: Float32[Array, "h w"]) -> Float32[Array, "h2 w2"]:
+        """The probability that each pixel of frame ``i`` shows a thing that moves, at full size.
+
+        Args:
+            i: The frame.
+            flow_says: The probability that motion alone gives, at the working size.
+        """
+        p = np.clip(flow_says, 0.02, 0.98)
+        odds = np.where((p > _UNHEARD[0]) & (p < _UNHEARD[1]), _UNKNOWN, np.log(p / (1 - p)))
+        colour = self.difference(i)
+        odds += np.where(colour < 0, 0, np.clip((colour - _EVEN) / _STEP, _AGAINST, _FOR))
+        picture = self._picture(i)
+        h, w = picture.shape[:2]
+        large = cv2.resize(odds.astype(np.float32), (w, h), interpolation=cv2.INTER_LINEAR)
+        across, down = (torch.from_numpy(e) for e in edges(lab(picture), _COLOUR))
+        smooth = sweep.smooth_along_edges(torch.from_numpy(large[None]), across, down, _REACH)[0].numpy()
+        return (1 / (1 + np.exp(-smooth))).astype(np.float32)

@@ -20,7 +20,7 @@ import torch
 from fourd.checked import checked
 from fourd.errors import FormatError, InputError
 from fourd.files import replacing
-from fourd.formats import _json, _notes, _wav
+from fourd.formats import _json, _notes
 from fourd.formats._axes import half_turned
 from fourd.formats.contents import Contents
 from fourd.formats.moment import FAINTEST
@@ -66,6 +66,8 @@ def write(
     """
     import fourdgs
 
+    from fourd.formats import _fourdgs_sound
+
     begin = float(cameras.time_s[0])
     turned = half_turned(splats.to("cpu"))
     options = fourdgs.WriteOptions(
@@ -78,15 +80,15 @@ def write(
             "fourd": _json.dumped(_notes.write(cameras, provenance) | {"start_s": begin}, Path(path).name),
         },
     )
-    last = float(cameras.time_s[-1]) - begin + _frame_s(cameras)
+    length_s = float(cameras.time_s[-1]) - begin + _frame_s(cameras)
     try:
         with replacing(path) as fresh:
             fourdgs.write(
                 fresh,
                 _gaussians(turned, begin),
-                max(last, _frame_s(cameras)),
+                length_s,
                 options=options,
-                audio_sources=[] if sound is None else [_audio(sound, begin)],
+                audio_sources=[] if sound is None else _fourdgs_sound.written(sound, begin, length_s),
                 camera=_trajectory(cameras, begin),
             )
     except (fourdgs.FourdgsError, ValueError, OverflowError) as error:
@@ -117,21 +119,6 @@ def _gaussians(splats: Splats, begin: float) -> GaussianSet:
         win_hi=np.full(n, np.inf),
         sh=codes if coefficients > 1 else None,
         sh_degree=_DEGREES[coefficients],
-    )
-
-
-def _audio(sound: Sound, begin: float) -> Any:
-    import fourdgs
-
-    channels = sound.samples.shape[1]
-    return fourdgs.AudioSource(
-        source_id=0,
-        codec="wav",
-        data=_wav.encode(sound),
-        channel_layout={1: "mono", 2: "stereo"}.get(channels, "unspecified"),
-        start_sec=sound.start_s - begin,
-        duration_sec=max(sound.duration_s, 1e-9),
-        spatial=False,
     )
 
 
@@ -219,6 +206,8 @@ def _weigh(data: bytes, name: str) -> None:
 
 def _contents(scene: Scene, name: str) -> Contents:
     """The scene in our nouns."""
+    from fourd.formats import _fourdgs_sound
+
     attributes = scene.header.attributes
     warnings: list[str] = []
     ours: dict[str, Any] = {}
@@ -239,10 +228,7 @@ def _contents(scene: Scene, name: str) -> Contents:
         cameras = _notes.read_cameras(
             ours.get("hw"), [(e, f"{name}: cameras[{i}]") for i, e in enumerate(entries)], name
         )
-    sounds = [source for source in scene.audio_sources if source.codec.lower() == "wav"]
-    sound = _wav.decode(bytes(sounds[0].data), begin + sounds[0].start_sec, f"The sound of {name}") if sounds else None
-    if len(scene.audio_sources) > bool(sounds):
-        warnings.append(f"{len(scene.audio_sources) - bool(sounds)} sounds of the file were left out.")
+    sound = _fourdgs_sound.read(scene.audio_sources, begin, name, warnings)
     span = (begin, begin + float(scene.duration_sec))
     return Contents(splats, cameras, sound, _notes.read_provenance(ours), tuple(warnings), span)
 

@@ -6,11 +6,12 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from fourd.commands.common import SceneArg, opened
+from fourd.commands.common import SceneArg, check_device, opened
+from fourd.errors import InputError
 from fourd.view import terminal
 
 
@@ -21,6 +22,8 @@ def view(
     port: Annotated[int, arg(metavar="NUMBER")] = 0,
     allow_network: Annotated[bool, arg(help_behavior_hint="")] = False,
     browser: bool = True,
+    remote: Annotated[bool, arg(help_behavior_hint="")] = False,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> None:
     """Look at a scene in a browser, until Ctrl-C.
 
@@ -30,16 +33,27 @@ def view(
         port: Where to listen; 0 takes any that is free.
         allow_network: Let --host be an address that other machines reach.
         browser: Open a browser; its address is printed in any case.
+        remote: Draw the pictures here and send them, for a scene that is too large for the machine that looks.
+        device: Where --remote draws them.
     """
     from fourd.view import server
 
     server.check_host(host, port, allow_network=allow_network)
+    if device != "cpu" and not remote:
+        raise InputError("--device says where --remote draws; without it the browser draws.")
+    check_device(device)
 
     def ready(address: str) -> None:
         print(address, flush=True)
         shown = browser and server.open_browser(address)
         terminal.say(terminal.console(), f"{'' if shown else 'Open this address in a browser. '}Ctrl-C ends it.")
 
+    if remote:
+        from fourd.view.remote import studio
+
+        with studio(opened(scene, device)) as drawn:
+            server.serve(drawn.file, host=host, port=port, ready=ready, studio=drawn)
+        return
     with playable(scene) as file:
         server.check_scene(file)
         server.serve(file, host=host, port=port, ready=ready)

@@ -38,6 +38,7 @@ def facts(scene: Scene) -> dict[str, Any]:
             "moving": int((~still).sum()),
             "invented": int((splats.source == INVENTED).sum()),
         },
+        "evidence": from_.evidence,
         "camera": {
             "motion": trajectory.kind(cameras, scene.focus_m()),
             "focal_px": [round(float(f), 1) for f in (focal.min(), focal.max())],
@@ -72,6 +73,7 @@ def rows(known: dict[str, Any]) -> list[tuple[str, str]]:
         ("  still", f"{splats['still']:,} ({splats['still'] / total:.0%})"),
         ("  moving", f"{splats['moving']:,} ({splats['moving'] / total:.0%})"),
         ("  invented", f"{splats['invented']:,} ({splats['invented'] / total:.0%})"),
+        *_evidence(known["evidence"]),
         ("camera", _CAMERA[camera["motion"]]),
         ("  focal length", f"{focal}, which sees {camera['fov_across_deg']:g} x {camera['fov_down_deg']:g} degrees"),
         ("sound", _sound(sound) if sound else "none"),
@@ -84,6 +86,12 @@ def rows(known: dict[str, Any]) -> list[tuple[str, str]]:
     if known["versions"]:
         said.append(("made with", ", ".join(f"{k} {v}" for k, v in known["versions"].items())))
     return said + [("warning", text) for text in known["warnings"]]
+
+
+def _evidence(share: float | None) -> list[tuple[str, str]]:
+    """What was not made up of that which a single frame leaves open, where something was filled."""
+    said = f"{share:.0%} of what single frames leave open beside the camera's way" if share is not None else ""
+    return [("  shown by other moments", said)] if said else []
 
 
 def _sound(sound: dict[str, Any]) -> str:

@@ -12,25 +12,31 @@ import contextlib
 import hmac
 import importlib.resources
 import ipaddress
+import json
 import logging
 import os
 import re
 import secrets
 import socket
 import sys
+import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fourd.errors import InputError, OutputError
+from fourd.errors import FourdError, InputError, OutputError
 from fourd.formats import glb
+from fourd.view import remote
+from fourd.view.remote import Studio
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 PIECE_BYTES = 1 << 18
+VIEWERS = 256
+"""Of so many viewers it is known which picture they asked for last."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -93,10 +99,17 @@ def _is_address(name: str) -> bool:
 class Application:
     """The ASGI application: a page, its modules and style, and the scene."""
 
-    def __init__(self, scene: Path, gate: Gate) -> None:
+    def __init__(self, scene: Path, gate: Gate, studio: Studio | None = None) -> None:
         self.scene = scene
         self.gate = gate
         self.files = player_files()
+        self.studio = studio
+        self.drawing = asyncio.Lock()
+        self.newest: dict[str, int] = {}
+        """Number of the last picture that each viewer has asked for."""
+        if studio is not None:
+            facts = f"<html data-remote='{json.dumps(studio.facts)}'".encode()
+            self.files["index.html"] = self.files["index.html"].replace(b"<html", facts, 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -116,11 +129,38 @@ class Application:
             await _say(send, 308, "", head, {"location": f"/{token}/"})
         elif name == "scene.glb":
             await self._send_scene(send, headers, head)
+        elif self.studio is not None and name in ("frame", "focus"):
+            await self._draw(send, self.studio, name, scope.get("query_string", b""), head)
         elif (name or "index.html") in self.files:
             name = name or "index.html"
             await _answer(send, 200, self.files[name], head, {"content-type": _TYPES[Path(name).suffix]})
         else:
             await _say(send, 404, "There is no such file here.", head)
+
+    async def _draw(self, send: Send, studio: Studio, name: str, query: bytes, head: bool) -> None:
+        """A picture, or how far away things are. Of a viewer's pictures only the latest is drawn: none queues up."""
+        try:
+            ask = remote.parse(urllib.parse.unquote(query.decode("latin-1")))
+        except InputError as error:
+            await _say(send, 400, str(error), head)
+            return
+        if name == "frame":
+            if ask.viewer not in self.newest and len(self.newest) >= VIEWERS:
+                self.newest.pop(next(iter(self.newest)))
+            self.newest[ask.viewer] = max(ask.number, self.newest.get(ask.viewer, 0))
+        async with self.drawing:
+            if name == "frame" and ask.number < self.newest.get(ask.viewer, 0):
+                await _answer(send, 204, b"", head, {})
+                return
+            try:
+                if name == "frame":
+                    kind, body = "image/jpeg", await asyncio.to_thread(studio.picture, ask)
+                else:
+                    kind, body = "application/json", json.dumps(await asyncio.to_thread(studio.focus, ask)).encode()
+            except (FourdError, MemoryError, RuntimeError) as error:
+                await _say(send, 500, str(error) or "The memory is full. Make the window smaller.", head)
+                return
+        await _answer(send, 200, body, head, {"content-type": kind})
 
     async def _send_scene(self, send: Send, headers: Mapping[str, str], head: bool) -> None:
         try:
@@ -199,7 +239,7 @@ def is_loopback(host: str) -> bool:
     return _is_address(host) and ipaddress.ip_address(host.strip("[]")).is_loopback
 
 
-def serve(scene: Path, *, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(scene: Path, *, host: str, port: int, ready: Callable[[str], None], studio: Studio | None = None) -> None:
     """Serve a scene until Ctrl-C.
 
     Args:
@@ -207,6 +247,7 @@ def serve(scene: Path, *, host: str, port: int, ready: Callable[[str], None]) ->
         host: Address or name to listen at.
         port: 0 takes any that is free.
         ready: Called with the address to open, once it can be opened.
+        studio: Draws the pictures, if the player is not to draw them itself.
 
     Raises:
         OutputError: If the port cannot be had.
@@ -228,7 +269,7 @@ def serve(scene: Path, *, host: str, port: int, ready: Callable[[str], None]) ->
         gate = Gate(secrets.token_urlsafe(16), port, frozenset(hosts), any_address=wildcard)
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         config = uvicorn.Config(
-            Application(scene, gate),
+            Application(scene, gate, studio),
             log_config=None,
             access_log=False,
             interface="asgi3",

@@ -1,4 +1,4 @@
-"""One browser and one server for all tests of the player."""
+"""One browser and one server for all tests of a file."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tests.view.browser import Browser
 from tests.view.pages import Served, busy_scene
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     browser = Browser(tmp_path_factory.mktemp("chromium"))
     yield browser
     browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     served = Served()
     yield served
     served.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, Path]:
     scene, path = busy_scene(), tmp_path_factory.mktemp("scene") / "busy.glb"
     scene.save(path)

@@ -57,7 +57,7 @@ class Served:
         self.server = uvicorn.Server(config)
         self.listener = server._listen("127.0.0.1", 0)
         self.port = self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}, daemon=True)
         self.thread.start()
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:

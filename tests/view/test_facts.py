@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -23,6 +24,13 @@ def test_facts_are_json_and_true() -> None:
     assert known["camera"]["fov_down_deg"] == 48.5  # 2 atan(18 / 40)
     assert known["sound"] == {"duration_s": 0.8, "rate_hz": 8000, "channels": 1}
     assert known["seconds"] == {"motion": 1.0, "fuse": 2.5} and known["warnings"] == ["the wall is [flat]"]
+
+
+def test_what_other_moments_showed_is_said_where_something_was_filled() -> None:
+    plain = small_scene()
+    assert "  shown by other moments" not in dict(rows(facts(plain)))
+    told = dataclasses.replace(plain, provenance=dataclasses.replace(plain.provenance, evidence=0.69))
+    assert dict(rows(facts(told)))["  shown by other moments"].startswith("69% of what single frames leave open")
 
 
 @pytest.mark.parametrize(("travels", "says"), [(True, "travels"), (False, "stands still")])

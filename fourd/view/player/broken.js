@@ -2,10 +2,6 @@
 
 /** A file that cannot be shown. `message` says why, `todo` what to do about it. */
 export class Broken extends Error {
-  /**
-   * @param {string} message
-   * @param {string} [todo]
-   */
   constructor(message, todo = "Make the scene again with `fourd lift`, or fetch the file once more.") {
     super(message);
     this.todo = todo;

@@ -74,7 +74,7 @@ export function attachPointer(canvas, player) {
 
 /**
  * Let keys do what buttons do.
- * @param {import("./player.js").Player} player
+ * @param {Player} player
  * @param {Record<string, () => void>} actions by `KeyboardEvent.key`, letters in lower case
  */
 export function attachKeys(player, actions) {

@@ -1,5 +1,6 @@
 // Where the player begins: on a page that `fourd view` serves, or in one that holds everything within itself.
 import { Player } from "./player.js";
+import { RemoteRenderer, RemoteWorker } from "./remote.js";
 import { attach } from "./ui.js";
 
 const held = document.getElementById("fourd-scene");
@@ -11,7 +12,14 @@ const makeWorker = () => {
 const open = held ? { text: held.textContent.trim() } : { url: new URL("scene.glb", location.href).href };
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-const player = new Player(document.getElementById("view"), { makeWorker, open, calm });
+/** What `fourd view --remote` writes into the page. */
+const facts = JSON.parse(document.documentElement.dataset.remote ?? "null");
+const remote = facts && {
+  makeWorker: () => new RemoteWorker(makeWorker(), facts),
+  makeRenderer: (canvas) => new RemoteRenderer(canvas, () => player),
+};
+
+const player = new Player(document.getElementById("view"), { makeWorker, open, calm, ...remote });
 attach(player);
 held?.remove();
 /** For whoever embeds the page. */

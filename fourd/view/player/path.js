@@ -7,8 +7,8 @@ const SHORTEST_S = 0.25;
 
 /**
  * @typedef {object} Key
- * @property {import("./camera.js").Pose} pose
- * @property {import("./camera.js").Lens} lens in pixels of the filmed picture
+ * @property {Pose} pose
+ * @property {Lens} lens in pixels of the filmed picture
  * @property {number} time_s moment of the scene
  */
 

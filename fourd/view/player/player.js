@@ -12,8 +12,7 @@ const SWAY = { degrees: 14, seconds: 9 };
 export class Player extends Viewer {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{makeWorker: () => Worker, open: object, calm?: boolean}} options as for `Viewer`; calm: for people who
-   *     asked for less motion
+   * @param {{calm?: boolean}} options as for `Viewer`; calm: for people who asked for less motion
    */
   constructor(canvas, { calm = false, ...options }) {
     super(canvas, options);
@@ -30,7 +29,7 @@ export class Player extends Viewer {
     this.film = null;
   }
 
-  // --- what moves by itself -------------------------------------------------------------------------------------------
+  // --- what moves by itself ---
 
   advance(now, dt) {
     let moving = false;
@@ -108,7 +107,7 @@ export class Player extends Viewer {
     return true;
   }
 
-  // --- what people do -------------------------------------------------------------------------------------------------
+  // --- what people do ---
 
   /** The point that the camera turns about. */
   pivot() {
@@ -164,14 +163,8 @@ export class Player extends Viewer {
   async aim(x, y) {
     const lens = fitted(this.lens, this.hw(), this.zoom);
     const [u, v] = [x, y].map((a) => a * this.pixelRatio);
-    this.worker.postMessage({
-      kind: "focus",
-      id: "aim",
-      camera: { rows: view(this.pose), lens },
-      time_s: this.time_s,
-      part: [u / lens.w - 0.02, v / lens.h - 0.02 * (lens.w / lens.h), 0.04, 0.04 * (lens.w / lens.h)],
-    });
-    const seen = await new Promise((resolve) => this.answers.set("aim", resolve));
+    const across = 0.04 * (lens.w / lens.h);
+    const seen = await this.focus([u / lens.w - 0.02, v / lens.h - across / 2, 0.04, across], lens);
     if (!seen) return;
     const z = seen.median;
     const offset = [((u - lens.cx) / lens.fx) * z, ((v - lens.cy) / lens.fy) * z, 0];
@@ -254,7 +247,7 @@ export class Player extends Viewer {
     this.changed();
   }
 
-  // --- keyframes ------------------------------------------------------------------------------------------------------
+  // --- keyframes ---
 
   addKey() {
     if (this.film) this.stopFilm();
@@ -296,8 +289,8 @@ export class Player extends Viewer {
   }
 
   /** The picture as it is now, as a PNG. */
-  screenshot() {
-    this.draw(1);
+  async screenshot() {
+    await this.draw(1);
     return new Promise((resolve) => this.canvas.toBlob(resolve, "image/png"));
   }
 }

@@ -149,7 +149,7 @@ export class Renderer {
 
   /**
    * Draw into the canvas, or into pixels of one's own.
-   * @param {{pose: import("./camera.js").Pose, lens: import("./camera.js").Lens, time_s: number, mode: string}} what
+   * @param {{pose: Pose, lens: Lens, time_s: number, mode: string}} what
    *     the lens in pixels of the picture that is drawn
    */
   draw({ pose, lens, time_s, mode }) {

@@ -58,7 +58,7 @@ export function camera(exact, where) {
 
 /**
  * The facts of a GLB.
- * @param {import("./gltf.js").Document} document
+ * @param {Document} document
  */
 export function factsOfGlb(document) {
   const extras = document.json.extras;

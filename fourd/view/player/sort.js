@@ -17,11 +17,10 @@ export class Sorter {
 
   /**
    * The splats in front of the camera and alive, farthest first.
-   * @param {import("./store.js").Store} store
-   * @param {import("./alive.js").Alive} alive
+   * @param {Store} store
+   * @param {Alive} alive
    * @param {number[]} row a, b, c, d: depth is a x + b y + c z + d
-   * @param {number} time_s
-   * @param {number} margin_s take also those that are alive so much earlier or later
+     * @param {number} margin_s take also those that are alive so much earlier or later
    * @param {number} near what is not farther is left out
    * @param {Uint32Array} out at least as long as there are splats
    * @returns {number} how many
@@ -94,10 +93,9 @@ export class Sorter {
 
 /**
  * How far away is what a camera sees: the nearest depths over a grid, of which the median, a near and a far one.
- * @param {import("./store.js").Store} store
- * @param {import("./alive.js").Alive} alive
- * @param {{rows: number[], lens: import("./camera.js").Lens}} camera rows: cam_from_world, twelve numbers
- * @param {number} time_s
+ * @param {Store} store
+ * @param {Alive} alive
+ * @param {{rows: number[], lens: Lens}} camera rows: cam_from_world, twelve numbers
  * @param {number[]} [part] left, top, width and height of the part that counts, in shares of the picture
  * @returns {?{median: number, near: number, far: number}} null where nothing is
  */

@@ -61,6 +61,9 @@ export function attach(player) {
     else if (!whole) toast("Showing one moment while the rest is read", true);
     else hush();
   });
+  player.addEventListener("slow", ({ detail: { seconds } }) => {
+    toast(`The server takes ${seconds.toFixed(1)} s for a picture. A smaller window is quicker.`);
+  });
   const failed = ({ message, todo }) => {
     cover(message, todo ?? "");
     byId("cover").classList.remove("gone");
@@ -149,7 +152,7 @@ export function attach(player) {
   byId("full").hidden = !document.fullscreenEnabled;
 
   for (const button of document.querySelectorAll("[data-icon]")) setIcon(button, button.dataset.icon);
-  const label = (id, icon, text, key) => {
+  const label = (id, key, icon, text) => {
     const button = byId(id);
     if (button.dataset.icon === icon) return;
     button.dataset.icon = icon;
@@ -180,9 +183,9 @@ export function attach(player) {
   };
   let keyCount = -1;
   const show = () => {
-    label("play", player.playing ? "pause" : "play", player.playing ? "Pause" : "Play", "Space");
-    label("full", document.fullscreenElement ? "window" : "full", document.fullscreenElement ? "Leave full screen" : "Full screen", "F");
-    label("sound", player.sound.audible ? "sound" : "muted", player.sound.audible ? "Sound off" : "Sound on", "M");
+    label("play", "Space", ...(player.playing ? ["pause", "Pause"] : ["play", "Play"]));
+    label("full", "F", ...(document.fullscreenElement ? ["window", "Leave full screen"] : ["full", "Full screen"]));
+    label("sound", "M", ...(player.sound.audible ? ["sound", "Sound off"] : ["muted", "Sound on"]));
     byId("sound").hidden = !player.sound.there;
     byId("speed").value = String(player.speed);
     press("loop", player.loop);
@@ -250,26 +253,17 @@ export function attach(player) {
 
 function fillKeys(player) {
   const items = player.keys.map((key, i) => {
-    const item = document.createElement("li");
-    const go = Object.assign(document.createElement("button"), { className: "go" });
+    const item = byId("key").content.firstElementChild.cloneNode(true);
+    const [go, drop] = item.children;
     const moment = Object.assign(document.createElement("span"), { textContent: clock(key.time_s - player.facts.start_s) });
     go.append(`Keyframe ${i + 1}`, moment);
     go.addEventListener("click", () => player.goToKey(i));
-    const drop = Object.assign(document.createElement("button"), { className: "drop", title: "Remove" });
     drop.setAttribute("aria-label", `Remove keyframe ${i + 1}`);
     setIcon(drop, "drop");
     drop.addEventListener("click", () => player.removeKey(i));
-    item.append(go, drop);
     return item;
   });
   byId("key-list").replaceChildren(...items);
-  const hint = byId("keys-hint");
-  if (player.keys.length < 2) {
-    hint.textContent = "Go where the film shall be, and add a keyframe. Two make a path.";
-  } else {
-    const code = Object.assign(document.createElement("code"), {
-      textContent: "fourd render SCENE --path camera_path.json",
-    });
-    hint.replaceChildren("Save the path, and it becomes a film with", code);
-  }
+  byId("keys-few").hidden = player.keys.length > 1;
+  byId("keys-film").hidden = player.keys.length < 2;
 }

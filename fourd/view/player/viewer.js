@@ -19,7 +19,7 @@ export class Viewer extends EventTarget {
    * @param {HTMLCanvasElement} canvas
    * @param {{makeWorker: () => Worker, open: object}} options open: what to tell the worker
    */
-  constructor(canvas, { makeWorker, open }) {
+  constructor(canvas, { makeWorker, makeRenderer = (canvas) => new Renderer(canvas), open }) {
     super();
     this.canvas = canvas;
     this.facts = null;
@@ -43,7 +43,7 @@ export class Viewer extends EventTarget {
     this.answers = new Map();
     this.failed = false;
     try {
-      this.renderer = new Renderer(canvas);
+      this.renderer = makeRenderer(canvas);
       canvas.addEventListener("webglcontextlost", (event) => {
         event.preventDefault();
         this.fail("The graphics card was taken away from this page.", "Load the page again to go on.");
@@ -129,8 +129,7 @@ export class Viewer extends EventTarget {
   }
 
   /** Depths of what the view shows: {median, near, far}, or null where it is empty. */
-  focus(part) {
-    const lens = this.lens;
+  focus(part, lens = this.lens) {
     const id = this.answers.size + Math.random();
     this.worker.postMessage({ kind: "focus", id, camera: { rows: view(this.pose), lens }, time_s: this.time_s, part });
     return new Promise((resolve) => this.answers.set(id, resolve));
@@ -141,7 +140,7 @@ export class Viewer extends EventTarget {
     this.answers.delete(id);
   }
 
-  // --- order ----------------------------------------------------------------------------------------------------------
+  // --- order ---
 
   /** Ask for the order of this view and moment, unless the worker is still busy with another. */
   #sort() {
@@ -189,7 +188,7 @@ export class Viewer extends EventTarget {
     if (this.asked) await this.#answered();
   }
 
-  // --- picture --------------------------------------------------------------------------------------------------------
+  // --- picture ---
 
   hw() {
     return [this.canvas.height, this.canvas.width];
@@ -218,9 +217,9 @@ export class Viewer extends EventTarget {
     const hw = this.hw().map((x) => Math.max(1, Math.round(x * scale)));
     const { time_s, margin_s } = this.ordered;
     const shown_s = Math.min(time_s + margin_s, Math.max(time_s - margin_s, this.time_s));
-    this.renderer.draw({ pose: this.pose, lens: fitted(this.lens, hw, this.zoom), time_s: shown_s, mode: this.mode });
     this.drawnScale = scale;
     this.stats.frames++;
+    return this.renderer.draw({ pose: this.pose, lens: fitted(this.lens, hw, this.zoom), time_s: shown_s, mode: this.mode });
   }
 
   /**

@@ -1,17 +1,5 @@
-// Off the main thread: fetch and read the scene, then say in which order splats are drawn.
-//
-// in   {kind: "open", url} or {kind: "open", text}     text: the packed scene as base64, from a page that holds it
-//      {kind: "sort", row, time_s, margin_s, near, buffer}
-//      {kind: "focus", id, camera, time_s, part}
-// out  {kind: "progress", done, total}   bytes
-//      {kind: "scene", facts}            as soon as they are known
-//      {kind: "sound", tracks, start_s}  if there is one, last
-//      {kind: "layout", textures, still, sheenTexels}   and then, in pieces,
-//      {kind: "rows", name, row, array}  which belong into the textures
-//      {kind: "filled", count, whole, invented}
-//      {kind: "order", buffer, count, time_s}
-//      {kind: "focus", id, found}
-//      {kind: "failed", message, todo}
+// Off the main thread: fetch and read the scene, then say in which order splats are drawn. docs/player.md lists what
+// it is told and what it says.
 import { Alive } from "./alive.js";
 import { Broken } from "./broken.js";
 import { Document, header } from "./gltf.js";
@@ -21,6 +9,7 @@ import { focus, Sorter } from "./sort.js";
 import { Store, WIDTH } from "./store.js";
 
 const PIECE_ROWS = 128;
+const SMALLER = "Close other pages, or lift the clip at a smaller --size.";
 /** The most that an order may be asked to hold for, before and after its moment. */
 const SLACK_S = 0.25;
 const NOBODY = new Alive(new Float32Array(0), new Float32Array(0));
@@ -52,7 +41,7 @@ class Download {
     } catch {
       throw new Broken(
         `The scene takes ${Math.round(total / 1e6)} MB, more than this browser gives.`,
-        "Close other pages, or lift the clip at a smaller --size.",
+        SMALLER,
       );
     }
     this.bytes.set(old);
@@ -179,7 +168,7 @@ self.onmessage = async ({ data }) => {
     const full = error instanceof RangeError;
     say("failed", {
       message: known ? error.message : full ? "The scene needs more memory than this browser gives." : "The scene could not be read.",
-      todo: known ? error.todo : full ? "Close other pages, or lift the clip at a smaller --size." : String(error),
+      todo: known ? error.todo : full ? SMALLER : String(error),
     });
   }
 };

@@ -119,7 +119,7 @@ def _fill(row: str, known: Truth, splats: Splats, config: pipeline.Config, optio
     if row in ("plain", "ours"):
         backend = inpaint.backend("stretch" if row == "plain" else options.inpainter)
         filled = events.result(pipeline.fill(splats, known.clip, known.cameras, backend, config))
-        return Filler(filled, loop=True)
+        return Filler(filled.splats, loop=True)
     if row == "alone":
         # One frame knows nothing of other moments; the middle one, at which each view's middle picture was taken.
         at = known.views[0].source_index[len(known.views[0]) // 2].reshape(1)
@@ -129,7 +129,8 @@ def _fill(row: str, known: Truth, splats: Splats, config: pipeline.Config, optio
         here = maps.replace(**{n: getattr(maps, n)[at] for n in ("depth_m", "confidence", "K")})
         alone = pipeline.lift(clip, dataclasses.replace(config, camera=cameras, depth=here))
         backend = inpaint.backend(options.inpainter)
-        return Filler(events.result(pipeline.fill(alone.splats, clip, cameras, backend, config)), loop=True)
+        filled = events.result(pipeline.fill(alone.splats, clip, cameras, backend, config))
+        return Filler(filled.splats, loop=True)
     backend = None if row == "none" else inpaint.backend(row)
     return Filler(splats, backend, source=known.cameras if row == "copy" else None)
 

@@ -14,7 +14,7 @@ import importlib.metadata
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -101,7 +101,7 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     """
     log = _Log()
     find_cameras, find_depth = _camera_backend(config), _depth_backend(config)  # Fail before the work.
-    inpainter = _inpainter(config)
+    inpainter, told = _inpainter(config), None
     if config.device == "cuda":
         native.require_cuda("Config.device is 'cuda'")
     clip = _at_size(clip, config.size)
@@ -123,17 +123,27 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     if fitting.steps > 0:
         splats, cameras = yield from log.stage("refine", refine(splats, clip, maps, cameras, fitting))
     if inpainter is not None:
-        splats = yield from log.stage("inpaint", _or_not(splats, fill(splats, clip, cameras, inpainter, config)))
+        filled = _or_not(splats, fill(splats, clip, cameras, inpainter, config))
+        splats, told = yield from log.stage("inpaint", filled)
 
-    provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric)
+    provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric, told)
     scene = Scene(splats, cameras, clip.sound, provenance)
     yield Finished("lift", scene, sum(log.seconds.values()))
     return scene
 
 
+class Filled(NamedTuple):
+    """A scene without holes, as far as was asked."""
+
+    splats: Splats
+    """All that were there before, and after them what was made up, marked ``INVENTED``."""
+    evidence: float | None
+    """Of what single frames leave open in the views that were filled, the share that other moments show."""
+
+
 def fill(
     splats: Splats, clip: Clip, cameras: Cameras, inpainter: Inpainter, config: Config = Config()
-) -> Steps[Splats]:
+) -> Steps[Filled]:
     """Make up what no source camera saw, and only that, as far as a camera may turn about the subject.
 
     View after view, the smallest turns first: the still splats are drawn, with all that was made up before;
@@ -146,9 +156,6 @@ def fill(
         cameras: Those that filmed.
         inpainter: What fills the holes.
         config: Its ``range_deg`` and ``seed``.
-
-    Returns:
-        All of ``splats``, and after them what was made up, marked ``INVENTED``.
     """
     device, splats = splats.mean_m.device, splats.to("cpu")
     still = splats[torch.isinf(splats.duration_s)]
@@ -158,6 +165,7 @@ def fill(
     unseen = Unseen(filmed.inverse_depth, filmed.known & ~filmed.crack, cameras[picked])
     lessons = Pictures(clip.frames[picked].float() / 255, filmed.inverse_depth, filmed.known)
     shapes = torch.cat([holes.look(still, ring).hole for ring in rings])
+    told = _evidence(splats, cameras, rings, shapes)
     yield from _part(inpainter.learn(lessons, _cut(shapes, cameras.hw), config.seed), 0.0, _LEARNING)
 
     made: list[Splats] = []
@@ -169,9 +177,10 @@ def fill(
             filled = yield from _part(filling, start, end)
             made += [_lifted(seen, filled, ring, unseen, i) for i in range(len(ring))]
     if not made:
-        return splats.to(device)
+        return Filled(splats.to(device), told)
     check = invent.unobtrusive(splats, Splats.concat(made), cameras[picked])
-    return Splats.concat([splats, (yield from _part(check, _FILLING, 1.0))]).to(device)
+    kept = yield from _part(check, _FILLING, 1.0)
+    return Filled(Splats.concat([splats, kept]).to(device), told)
 
 
 _WITNESSES = 16
@@ -217,13 +226,25 @@ def _part(work: Steps[T], start: float, end: float) -> Steps[T]:
         yield event
 
 
-def _or_not(before: Splats, work: Steps[Splats]) -> Steps[Splats]:
+def _evidence(splats: Splats, cameras: Cameras, rings: list[Cameras], left: torch.Tensor) -> float | None:
+    """Which share of the holes that the frame of the same moment alone leaves in some views is not ``left``."""
+    opened = []
+    for ring in rings:
+        now = cameras[(cameras.time_s - ring.time_s[0]).abs().argmin().reshape(1)]
+        frame = holes.look(splats, now)
+        alone = invent.invented(frame.rgb[0], frame.inverse_depth[0].clamp(min=1e-6), frame.known[0], now)
+        opened.append(holes.look(alone, ring).hole)
+    hole = torch.cat(opened)
+    return round(1 - float((hole & left).sum()) / int(hole.sum()), 3) if bool(hole.any()) else None
+
+
+def _or_not(before: Splats, work: Steps[Filled]) -> Steps[Filled]:
     """What comes of the work, or what there was before and a warning: holes are no reason to lose a scene."""
     try:
         return (yield from work)
     except Exception as error:  # Whatever it is: minutes of lifting shall not be lost to it.
         yield Warned("inpaint", f"Filling failed, so what nobody saw stays empty: {str(error) or type(error).__name__}")
-        return before
+        return Filled(before, None)
 
 
 def _cut(masks: torch.Tensor, hw: tuple[int, int]) -> torch.Tensor:

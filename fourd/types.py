@@ -369,3 +369,6 @@ class Provenance:
     warnings: list[str] = field(default_factory=list)
     metric: bool = False
     """False: the unit is the median depth of the first frame, not the metre."""
+    evidence: float | None = None
+    """Of what single frames leave open in the views that were filled, the share that other moments of the clip show.
+    The rest was made up. None where nothing was filled."""

@@ -63,6 +63,7 @@ def read_provenance(ours: dict[str, Any]) -> Provenance:
     versions = _json.as_dict(notes.get("versions", {}), where + "versions")
     seconds = _json.as_dict(notes.get("seconds", {}), where + "seconds")
     warnings = _json.as_list(notes.get("warnings", []), where + "warnings")
+    evidence = notes.get("evidence")
     return Provenance(
         clip=_json.as_str(notes.get("clip", ""), where + "clip"),
         config=_json.as_dict(notes.get("config", {}), where + "config"),
@@ -70,4 +71,5 @@ def read_provenance(ours: dict[str, Any]) -> Provenance:
         seconds={k: _json.as_float(v, where + "seconds") for k, v in seconds.items()},
         warnings=[_json.as_str(w, where + "warnings") for w in warnings],
         metric=notes.get("metric") is True,
+        evidence=None if evidence is None else _json.as_float(evidence, where + "evidence"),
     )

@@ -33,7 +33,7 @@ def write(path: str | Path, splats: Splats, time_s: float, version: Literal[3, 4
     """Write the moment ``time_s`` of a scene.
 
     Lossy: positions to 2**-23 of the farthest coordinate, scales to 3 %, rotations to 0.2 degrees, opacity and colour
-    to 8 bits, the latter between -2.8 and 3.8 in sRGB.
+    to 8 bits, the latter between -0.44 and 1.44 in sRGB.
 
     Args:
         path: Where to; replaced as a whole or not at all.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 from torch import Tensor
 
 from fourd import native
@@ -25,7 +25,8 @@ FAINT = (1e-3, 3e-4, 1e-4, 5e-5, 2e-5, 1e-5, 3e-6)
 """Then what takes more than the first of these; if filmed pixels still change too much, more than the next."""
 
 UNCHANGED_DB = 56.0
-"""Filmed pixels change by less than this, over all pictures that are compared."""
+"""It is enough if filmed pixels change by less than this over all pictures that are compared, or if they come no less
+close to what was filmed. Where depth is poor, splats let what is behind them shine through, and that was black."""
 
 _COMPARED = 6
 """Pictures that are compared."""
@@ -78,25 +79,32 @@ def _sharp(cloud: Cloud, rgb: Tensor, wanted: Tensor, camera: Cameras) -> Cloud:
     return cloud
 
 
-def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras) -> Steps[Splats]:
+def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt8[Tensor, "t h w 3"]) -> Steps[Splats]:
     """Keep the invented splats that no source camera sees before, or through, what it filmed.
 
     Args:
         splats: What was filmed.
         invented: What is to be added.
         cameras: Some of the cameras that filmed.
+        filmed: What they filmed.
     """
     takes = yield from _takes(splats, invented, cameras, 0)
     invented = invented[takes < PLAIN]
     # What went hid more of its kind, its undercoat above all.
     takes = yield from _takes(splats, invented, cameras, 1)
-    compared = cameras[torch.linspace(0, len(cameras) - 1, min(_COMPARED, len(cameras))).round().long()]
+    picked = torch.linspace(0, len(cameras) - 1, min(_COMPARED, len(cameras))).round().long()
+    compared, truth = cameras[picked], list(filmed[picked].float() / 255)
     before = [_draw(splats, compared, i) for i in range(len(compared))]
+    covered = [had.alpha > 0.5 for had in before]
+    close_db = _alike_db([had.rgb for had in before], truth, covered)
     kept = invented
     for limit in FAINT:
         kept = invented[takes < limit]
         both = Splats.concat([splats, kept])
-        if _change_db(before, [_draw(both, compared, i) for i in range(len(compared))]) > UNCHANGED_DB:
+        after = [_draw(both, compared, i).rgb for i in range(len(compared))]
+        if _alike_db(after, truth, covered) >= close_db:
+            break
+        if _alike_db(after, [had.rgb for had in before], covered) > UNCHANGED_DB:
             break
     return kept
 
@@ -117,8 +125,7 @@ def _draw(splats: Splats, cameras: Cameras, i: int) -> native.Picture:
     return native.draw(splats, cameras.K[i], cameras.world_from_cam[i], cameras.hw, float(cameras.time_s[i]))
 
 
-def _change_db(before: list[native.Picture], after: list[native.Picture]) -> float:
-    """Peak signal-to-noise ratio of what became of the pixels that were covered."""
-    changes = [(b.rgb - a.rgb)[a.alpha > 0.5] for a, b in zip(before, after, strict=True)]
-    error = torch.cat(changes).double().square()
+def _alike_db(some: list[Tensor], others: list[Tensor], parts: list[Tensor]) -> float:
+    """Peak signal-to-noise ratio over parts of all pictures together."""
+    error = torch.cat([(a - b)[part] for a, b, part in zip(some, others, parts, strict=True)]).double().square()
     return -10 * math.log10(max(float(error.mean()), 1e-12)) if len(error) else math.inf

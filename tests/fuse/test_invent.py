@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from fourd import events, native
 from fourd.fuse import invent
-from fourd.types import INVENTED, Splats
+from fourd.types import INVENTED, Cameras, Splats
 from tests.fuse import worlds
 
 pytestmark = pytest.mark.needs("native")
@@ -18,6 +19,10 @@ def _all(depth_m: float) -> Splats:
     rgb, _, _ = worlds.draw(camera)
     inverse = torch.full(worlds.HW, 1 / depth_m)
     return invent.invented(rgb[0], inverse, torch.ones(worlds.HW, dtype=torch.bool), camera)
+
+
+def _film(cameras: Cameras) -> Tensor:
+    return (worlds.draw(cameras)[0] * 255).to(torch.uint8)
 
 
 def test_a_filled_picture_comes_back_as_it_was_filled() -> None:
@@ -44,7 +49,7 @@ def test_nothing_wanted_makes_nothing() -> None:
 def test_what_a_source_camera_would_see_goes() -> None:
     filmed, before = _all(4.0), _all(3.0)
     cameras = worlds.cameras(frames=3, travel_m=0.1)
-    kept = events.result(invent.unobtrusive(filmed, before, cameras))
+    kept = events.result(invent.unobtrusive(filmed, before, cameras, _film(cameras)))
     assert len(kept) < 0.05 * len(before)
     had, has = (native.rasterize(s, cameras.K[1], cameras.world_from_cam[1], cameras.hw, 0.1) for s in (filmed, kept))
     assert float((has.alpha * (had.alpha > 0.5)).mean()) < 0.02
@@ -52,10 +57,10 @@ def test_what_a_source_camera_would_see_goes() -> None:
 
 def test_what_it_would_not_see_stays() -> None:
     filmed, cameras = _all(4.0), worlds.cameras(frames=3, travel_m=0.1)
-    hidden = _all(5.0)
+    hidden, clip = _all(5.0), _film(cameras)
     far = hidden.replace(mean_m=hidden.mean_m + torch.tensor([50.0, 0.0, 0.0]))
     behind = hidden[(hidden.mean_m[:, :2].abs() < 1).all(1)]
     for made in (far, behind):
-        assert len(events.result(invent.unobtrusive(filmed, made, cameras))) > 0.97 * len(made)
-    assert len(events.result(invent.unobtrusive(filmed, far[:0], cameras))) == 0
-    assert len(events.result(invent.unobtrusive(filmed[:0], far, cameras))) == len(far), "nothing was filmed"
+        assert len(events.result(invent.unobtrusive(filmed, made, cameras, clip))) > 0.97 * len(made)
+    assert len(events.result(invent.unobtrusive(filmed, far[:0], cameras, clip))) == 0
+    assert len(events.result(invent.unobtrusive(filmed[:0], far, cameras, clip))) == len(far), "nothing was filmed"

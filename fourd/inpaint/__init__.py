@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import os
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -52,26 +53,33 @@ BACKENDS = {
     "copy": ("fourd.inpaint.temporal", "numpy", "fourd"),
     "telea": ("fourd.inpaint.opencv", "cv2", "fourd"),
     "ns": ("fourd.inpaint.opencv", "cv2", "fourd"),
+    "wan-vace": ("fourd.inpaint.hub", "diffusers", "fourd[hub]"),
+    "sd": ("fourd.inpaint.hub", "diffusers", "fourd[hub]"),
+    "sdxl": ("fourd.inpaint.hub", "diffusers", "fourd[hub]"),
+    "flux-fill": ("fourd.inpaint.hub", "diffusers", "fourd[hub]"),
+    "qwen-image": ("fourd.inpaint.hub", "diffusers", "fourd[hub]"),
+    "z-image": ("fourd.inpaint.hub", "diffusers", "fourd[hub]"),
 }
 """``embedded``: a diffusion network that is taught by the clip itself. ``stretch``: the nearest background, drawn out
 into the hole. ``copy``: what other moments saw there, then stretch. ``telea``, ``ns``: OpenCV's, which follow the lines
-that end at the hole."""
+that end at the hole. The others are published models, which are large and want a GPU."""
 
 
 def backend(name: str | Path, **options: Any) -> Inpainter:
     """Get an inpainter.
 
     Args:
-        name: One of ``BACKENDS``.
+        name: One of ``BACKENDS``, or a folder that holds a published model.
         options: What that backend's ``load`` takes.
 
     Raises:
-        InputError: If there is no backend of that name, or it has no such option.
+        InputError: If there is no backend of that name, it has no such option, or the folder holds no model.
         MissingError: If what the backend needs is not installed.
     """
-    if name not in BACKENDS:
-        raise InputError(f"There is no inpainter '{name}'. Choose one of: {', '.join(BACKENDS)}.")
-    module, package, install = BACKENDS[str(name)]
+    folder = name not in BACKENDS and (isinstance(name, Path) or os.sep in name or Path(name).exists())
+    if name not in BACKENDS and not folder:
+        raise InputError(f"There is no inpainter '{name}'. Choose one of: {', '.join(BACKENDS)}, or name a folder.")
+    module, package, install = BACKENDS["sd" if folder else str(name)]
     if importlib.util.find_spec(package) is None:
         raise missing(f"Inpainter '{name}'", package, install, "stretch")
     load = importlib.import_module(module).load

@@ -1,0 +1,125 @@
+"""Published models: true classes with tiny random weights, loaded and run as the real ones are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from fourd import inpaint
+from fourd.errors import InputError, MissingError
+from fourd.events import Progress, result
+from fourd.inpaint import Holes, Pictures
+from tests.inpaint import tiny
+
+pytestmark = pytest.mark.needs("diffusers")
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="module")
+def sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.stable_diffusion(tmp_path_factory.mktemp("sd"))
+
+
+@pytest.fixture(scope="module")
+def vace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.wan_vace(tmp_path_factory.mktemp("vace"))
+
+
+def holes(n: int) -> Holes:
+    hole = torch.zeros(n, 24, 40, dtype=torch.bool)
+    hole[:, 6:18, 10:20] = True
+    rgb, rho = torch.rand(n, 24, 40, 3), torch.full((n, 24, 40), 0.25)
+    return Holes.plain(Pictures(rgb, rho, ~hole), hole)
+
+
+def test_an_image_model_fills_picture_after_picture(sd: Path) -> None:
+    model = inpaint.backend(sd, steps=2, size=32, device="cpu")
+    wanted = holes(2)
+    steps = model.fill(wanted, 0)
+    assert [next(steps), next(steps)] == [Progress("inpaint", 1, 2), Progress("inpaint", 2, 2)]
+    filled, again = result(model.fill(wanted, 0)), result(model.fill(wanted, 0))
+    assert bool(filled.known.all())
+    assert torch.equal(filled.rgb[~wanted.hole], wanted.pictures.rgb[~wanted.hole])
+    torch.testing.assert_close(filled.inverse_depth, torch.full((2, 24, 40), 0.25))  # As the wall around.
+    assert torch.equal(filled.rgb, again.rgb)
+    other = result(model.fill(wanted, 7))
+    assert not torch.equal(filled.rgb, other.rgb)
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_video_model_fills_any_number_of_pictures_at_once(vace: Path, count: int) -> None:
+    model = inpaint.backend("wan-vace", source=vace, steps=2, size=32, device="cpu")
+    wanted = holes(count)
+    filled = result(model.fill(wanted, 0))
+    assert bool(filled.known.all()) and bool(torch.isfinite(filled.rgb).all())
+    assert torch.equal(filled.rgb[~wanted.hole], wanted.pictures.rgb[~wanted.hole])
+
+
+def test_steps_may_be_cached_where_there_is_a_transformer(sd: Path, vace: Path) -> None:
+    assert bool(result(inpaint.backend(vace, steps=3, size=32, device="cpu", cache=0.1).fill(holes(1), 0)).known.all())
+    with pytest.raises(InputError, match="StableDiffusionInpaintPipeline has no transformer that can be cached"):
+        result(inpaint.backend(sd, cache=0.1, device="cpu").fill(holes(1), 0))
+
+
+def test_offline_it_says_how_to_get_the_model() -> None:
+    with pytest.raises(MissingError) as caught:
+        result(inpaint.backend("sdxl", device="cpu").fill(holes(1), 0))
+    assert str(caught.value) == (
+        "Inpainter 'sdxl' needs the model diffusers/stable-diffusion-xl-1.0-inpainting-0.1, which is not on this"
+        " machine (HF_HUB_OFFLINE is set).\n"
+        "  Download it:     hf download diffusers/stable-diffusion-xl-1.0-inpainting-0.1\n"
+        "  Or name a folder that holds it, or use another: embedded"
+    )
+
+
+def test_nothing_is_loaded_where_there_is_nothing_to_fill() -> None:
+    pictures = holes(1).pictures
+    whole = Holes.plain(pictures, torch.zeros_like(pictures.known))
+    assert torch.equal(result(inpaint.backend("sd").fill(whole, 0)).rgb, pictures.rgb)
+
+
+def test_folders_that_hold_no_model_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is not a model folder: it has no model_index.json"):
+        inpaint.backend(tmp_path)
+    with pytest.raises(InputError, match="is not a model folder"):
+        inpaint.backend(str(tmp_path / "nowhere"))
+    (tmp_path / "model_index.json").write_text("[]")
+    with pytest.raises(InputError, match="does not say which pipeline it is for"):
+        inpaint.backend(tmp_path)
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "X", "unet": ["evil_module", "Unet"]}))
+    with pytest.raises(InputError, match=r"asks for code of its own \(evil_module\); only models of diffusers"):
+        inpaint.backend(tmp_path)
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionInpaintPipeline"}))
+    with pytest.raises(InputError, match="cannot be loaded as a model"):
+        result(inpaint.backend(tmp_path, device="cpu").fill(holes(1), 0))
+
+
+def test_pickled_weights_are_not_read(sd: Path, tmp_path: Path) -> None:
+    for path in sd.rglob("*"):
+        if path.is_file():
+            target = tmp_path / path.relative_to(sd)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            suffix = ".bin" if path.suffix == ".safetensors" else path.suffix
+            target.with_suffix(suffix).write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="cannot be loaded as a model"):
+        result(inpaint.backend(tmp_path, device="cpu").fill(holes(1), 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (dict(steps=0), "takes at least 1 step, not 0"),
+        (dict(size=8), "needs pictures of at least 16 pixels, not 8"),
+        (dict(strength=0.0), "The strength of inpainting is 0; it must lie above 0"),
+    ],
+)
+def test_options_must_make_sense(options: dict[str, float], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        inpaint.backend("sd", **options)

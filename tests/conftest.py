@@ -41,6 +41,7 @@ REASONS = {
     "cuda": lambda: "" if torch.cuda.is_available() else "there is no CUDA device",
     "nvrtc": _nvrtc,
     "gsplat": lambda: _importable("gsplat"),
+    "diffusers": lambda: _importable("diffusers"),
     "chromium": lambda: _program("Chromium", "chromium", "chromium-browser", "google-chrome"),
     "node": lambda: _program("Node.js", "node"),
     "shared": lambda: "" if SHARED.is_dir() else f"the measuring data is not at {SHARED}",

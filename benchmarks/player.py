@@ -1,6 +1,9 @@
-"""How long the player takes: to its first picture, for an order, for a picture; and Spark beside it.
+"""How true the player is, and how long it takes: for its first picture, an order, a picture; and Spark beside it.
 
     python -m benchmarks.player SCENE.glb [--splats 100000] [--peer]
+
+Its pictures are held against those of ``scene.render``: five cameras at each of five moments. The first picture is
+timed for these splats, and for a rounded scene of ten megabytes.
 
 Everything is drawn in headless Chromium by the processor (SwiftShader), so the figures compare players and versions on
 one machine and say nothing about a graphics card. ``--peer`` fetches three.js and Spark from npm into ``out/bench``
@@ -27,15 +30,21 @@ from typing import Any
 
 import torch
 
+from fourd.geometry import paths
 from fourd.scene import Scene
-from fourd.types import Splats
+from fourd.types import Cameras, Splats
 from tests.view.browser import Browser, Page
+from tests.view.pages import SHOWN, picture, psnr
 
 PEER = ("three@0.187.0", "@sparkjsdev/spark@2.2.0")
 PLAYER = Path(__file__).parents[1] / "fourd" / "view" / "player"
 HW = (270, 480)
 TURNS = 3
-SHOWN = "!!(window.fourd && document.getElementById('cover')?.classList.contains('gone'))"
+VIEWS = 5
+"""Cameras, and moments, at which pictures are compared."""
+MEGABYTES = 10
+ROUNDED_BYTES = 36
+"""Of a splat in a rounded file."""
 
 # The camera turns a little from picture to picture; reading a pixel waits until the picture is there.
 _OURS = """
@@ -117,6 +126,20 @@ def first_picture_s(browser: Browser, url: str) -> float:
         return time.perf_counter() - since
 
 
+def views(scene: Scene) -> Iterator[Cameras]:
+    """Cameras from the first to the last that filmed, at moments from the first to the last: all pairs."""
+    some = torch.linspace(0, len(scene.cameras) - 1, VIEWS).long()
+    small = paths.resized(scene.cameras[some], HW)
+    for camera in range(VIEWS):
+        for time_s in scene.cameras.time_s[some]:
+            yield small[camera : camera + 1].replace(time_s=time_s[None])
+
+
+def likeness_db(page: Page, scene: Scene) -> list[float]:
+    """PSNR of the player's pictures against the renderer's."""
+    return [psnr(picture(page, camera), scene.render(camera).rgb[0].numpy()) for camera in views(scene)]
+
+
 def pictures_ms(pages: dict[str, Page]) -> dict[str, list[float]]:
     """Times of pictures, in turns, so that all meet the same machine."""
     for page in pages.values():
@@ -132,13 +155,27 @@ def pictures_ms(pages: dict[str, Page]) -> dict[str, list[float]]:
 def measure(scene: Scene, count: int, folder: Path, *, peer: bool) -> dict[str, Any]:
     """All figures, by name."""
     shutil.copytree(PLAYER, folder, dirs_exist_ok=True)
-    dataclasses.replace(scene, splats=some(scene.splats, count, still=False)).save(folder / "scene.glb")
-    figures: dict[str, Any] = {"splats": count, "scene_mb": round((folder / "scene.glb").stat().st_size / 1e6, 1)}
+    moving = dataclasses.replace(scene, splats=some(scene.splats, count, still=False))
+    moving.save(folder / "scene.glb")
+    figures: dict[str, Any] = {
+        "splats": len(moving.splats),
+        "scene_mb": round((folder / "scene.glb").stat().st_size / 1e6, 1),
+    }
     with serving(folder) as url, tempfile.TemporaryDirectory() as profile:
         browser = Browser(Path(profile))
         try:
             times = [first_picture_s(browser, url) for _ in range(TURNS)]
             figures["first_picture_s"] = round(statistics.median(times), 2)
+            with browser.open(url, hw=HW) as page:
+                page.wait(SHOWN, 120)
+                found = likeness_db(page, moving)
+            figures["worst_picture_db"] = round(min(found), 1)
+            figures["mean_picture_db"] = round(statistics.mean(found), 1)
+            large = some(scene.splats, MEGABYTES * 10**6 // ROUNDED_BYTES, still=False)
+            dataclasses.replace(scene, splats=large, sound=None).save(folder / "scene.glb", quantised=True)
+            figures["rounded_mb"] = round((folder / "scene.glb").stat().st_size / 1e6, 1)
+            times = [first_picture_s(browser, url) for _ in range(TURNS)]
+            figures["rounded_first_picture_s"] = round(statistics.median(times), 2)
             still = dataclasses.replace(scene, splats=some(scene.splats, count, still=True), sound=None)
             still.save(folder / "scene.glb")
             figures["still_splats"] = len(still.splats)

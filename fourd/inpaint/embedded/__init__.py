@@ -39,8 +39,8 @@ class Settings:
     size: int = 96
     """Longer side of the skeleton in pixels."""
     detail: float = 1.2
-    """Strength of the clip's own detail on the skeleton, 0 to 2. Where places disagree it fades; a little more than 1 makes
-    up for that."""
+    """Strength of the clip's own detail on the skeleton, 0 to 2. Where places disagree it fades, and a little
+    more than 1 makes up for that."""
 
     def __post_init__(self) -> None:
         for name, low, high in (("lessons", 0, 1_000_000), ("samples", 1, 64), ("size", 32, 512), ("detail", 0, 2)):

@@ -97,10 +97,10 @@ class Builder:
 
 
 class Document:
-    """A glTF binary in memory: its JSON, and views of its binary chunk that were checked to lie in it."""
+    """A glTF binary in memory: its JSON, and, if it is wanted whole, views of its binary chunk that were checked."""
 
-    def __init__(self, path: str | Path) -> None:
-        self.name = str(path)
+    def __init__(self, path: str | Path, *, whole: bool = True) -> None:
+        self.name, self._whole = str(path), whole
         try:
             with Path(path).open("rb") as file:
                 self.json, self._bin = self._chunks(file, Path(path).stat().st_size)
@@ -122,7 +122,7 @@ class Document:
             raise FormatError(f"{self.name} is broken: its first chunk must be JSON and lie within the file.")
         document = _json.parse(file.read(length), f"The JSON of {self.name}")
         head = file.read(8)
-        if not head:
+        if not head or not self._whole:
             return document, np.zeros(0, np.uint8)
         if len(head) < 8 or head[4:] != _BIN or struct.unpack("<I", head[:4])[0] > size - 28 - length:
             raise FormatError(f"{self.name} is broken: its second chunk must be binary and lie within the file.")
@@ -174,14 +174,14 @@ class Document:
 
 
 class Attributes:
-    """The vertex attributes of a mesh of one primitive."""
+    """The vertex attributes of a primitive of a mesh; without a number it must be the only one."""
 
-    def __init__(self, document: Document, mesh: int) -> None:
+    def __init__(self, document: Document, mesh: int, number: int | None = None) -> None:
         self._document, self._where = document, f"{document.name}: meshes[{mesh}]"
         primitives = _json.as_list(document.item("meshes", mesh).get("primitives"), f"{self._where}.primitives")
-        if len(primitives) != 1:
+        if number is None and len(primitives) != 1:
             raise FormatError(f"{self._where} has {len(primitives)} primitives; one is expected.")
-        primitive = _json.as_dict(primitives[0], self._where)
+        primitive = _json.as_dict(primitives[number or 0], self._where)
         self._indices = _json.as_dict(primitive.get("attributes"), f"{self._where}.attributes")
 
     def __contains__(self, name: str) -> bool:

@@ -204,6 +204,16 @@ def read(path: str | Path) -> tuple[Splats, Cameras, Sound | None, Provenance]:
         raise FormatError(f"{path} is broken: {error}") from error
 
 
+def is_ours(path: str | Path) -> bool:
+    """Whether a GLB says that this program saved it.
+
+    Raises:
+        FormatError: If it is no GLB, or its container is broken.
+    """
+    extras = _gltf.Document(path, whole=False).json.get("extras")
+    return isinstance(extras, dict) and "fourd" in extras
+
+
 def check(path: str | Path) -> None:
     """Refuse what is no scene of ours by its container, its extras and its cameras; the splats are not looked at.
 

@@ -30,7 +30,7 @@ _SHOWN = 0.9
 
 @checked
 def read(path: str | Path) -> tuple[Splats, Cameras, Sound | None, Provenance]:
-    """Read a scene: a GLB of ours, ``.4dgs``, ``.splatv``, or splats without time from ``.ply``, ``.spz``, ``.splat``.
+    """Read a scene: a GLB of ours, ``.4dgs``, ``.splatv``; or splats without time: GLB, ``.ply``, ``.spz``, ``.splat``.
 
     What the format cannot say is made up plainly (a camera, see the top of this file; splats without time are always
     there), and the provenance's warnings, which then begin with the file's name, say so.
@@ -47,7 +47,8 @@ def read(path: str | Path) -> tuple[Splats, Cameras, Sound | None, Provenance]:
     if path.suffix.lower() == ".glb" or head[:4] == b"glTF":
         from fourd.formats import glb
 
-        return glb.read(path)
+        if glb.is_ours(path):
+            return glb.read(path)
     got = _contents(path, head)
     if len(got.splats) == 0 and got.cameras is None:
         raise FormatError(f"{path} holds neither splats nor cameras; there is nothing to see in it.")
@@ -61,6 +62,10 @@ def read(path: str | Path) -> tuple[Splats, Cameras, Sound | None, Provenance]:
 
 
 def _contents(path: Path, head: bytes) -> Contents:
+    if path.suffix.lower() == ".glb" or head[:4] == b"glTF":
+        from fourd.formats import khr
+
+        return khr.read(path)
     if head[:5] == b"\x894DGS":
         from fourd.formats import fourdgs
 

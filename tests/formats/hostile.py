@@ -32,13 +32,14 @@ from fourd.formats import (
     depth_pictures,
     fourdgs,
     glb,
+    khr,
     ply,
     splat,
     splatv,
     spz,
     transforms,
 )
-from tests.formats import samples
+from tests.formats import samples, test_khr
 
 COUNT = 2000
 LIMIT_BYTES = 256_000_000
@@ -157,6 +158,7 @@ def formats() -> list[Format]:
     return [
         Format("exact.glb", lambda p: glb.write(p, **whole, sound=samples.sound()), glb.read),
         Format("small.glb", lambda p: glb.write(p, **whole, quantised=True), glb.read),
+        Format("foreign.glb", lambda p: test_khr.foreign(p, splats), khr.read),
         Format("x.4dgs", lambda p: fourdgs.write(p, **whole), fourdgs.read),
         Format("x.splatv", lambda p: splatv.write(p, **whole), splatv.read),
         Format("x.ply", lambda p: ply.write(p, splats, 1.5), ply.read),

@@ -57,7 +57,7 @@ def test_4dgs_is_as_exact_as_it_says(seed: int, coefficients: int, tmp_path_fact
     splats, got = paired(splats, read.splats)
     assert float((got.mean_m - splats.mean_m).abs().max()) <= 0.0201 * float(np.median(splats.scale_m))
     assert float((got.scale_m / splats.scale_m).log().abs().max()) <= 0.00501
-    assert turn_deg(got, splats) < 0.15
+    assert turn_deg(got, splats) < 0.2  # Half a step of three components, and what follows for the fourth.
     assert float((got.opacity - splats.opacity).abs().max()) <= 0.501 / 255
     assert float((got.rgb - splats.rgb).abs().max()) <= 1.01 / 255  # Rounded in another space than sRGB's.
     if coefficients > 1:

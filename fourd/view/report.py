@@ -58,7 +58,7 @@ def page(scene: Scene, clip: Clip | None = None) -> Steps[str]:
                 page_.frame(player, 'class="player"'),
                 f'<img class="print" alt="" src="{_data(looks[len(looks) // 2].rendered)}">',
                 _notes(known["warnings"]),
-                _looks(looks),
+                _looks(looks, known["splats"]["invented"] > 0),
                 _true(true),
                 _known(known, covered),
                 _camera(scene, known),
@@ -93,7 +93,7 @@ def _notes(warnings: Sequence[str]) -> str:
     return f'<ul class="notes" aria-label="Warnings">{items}</ul>' if items else ""
 
 
-def _looks(looks: list[Glance]) -> str:
+def _looks(looks: list[Glance], filled: bool) -> str:
     columns = {
         "Filmed": [g.filmed for g in looks],
         "Rendered": [g.rendered for g in looks],
@@ -112,7 +112,8 @@ def _looks(looks: list[Glance]) -> str:
     both = "Filmed" in columns
     lead = (
         f"{'What was filmed, the' if both else 'The'} same view of the scene, its depth (near is light), and the view"
-        f" from {overview.ASIDE_DEG:g} degrees to the right. What is black there was never filmed."
+        f" from {overview.ASIDE_DEG:g} degrees to the right. What was never filmed is"
+        f" {'invented there, or black' if filled else 'black there'}."
     )
     return _section(
         "Filmed and rendered" if both else "Rendered",

@@ -43,11 +43,7 @@ export class Viewer extends EventTarget {
     this.answers = new Map();
     this.failed = false;
     try {
-      this.renderer = makeRenderer(canvas);
-      canvas.addEventListener("webglcontextlost", (event) => {
-        event.preventDefault();
-        this.fail("The graphics card was taken away from this page.", "Load the page again to go on.");
-      });
+      // The scene is on its way while the graphics card makes itself ready.
       this.worker = makeWorker();
       this.worker.onmessage = ({ data }) => this.#hear(data);
       this.worker.onerror = (event) => {
@@ -55,6 +51,11 @@ export class Viewer extends EventTarget {
         this.fail("The player could not start.", event.message || "Its worker did not load.");
       };
       this.worker.postMessage({ kind: "open", ...open });
+      this.renderer = makeRenderer(canvas);
+      canvas.addEventListener("webglcontextlost", (event) => {
+        event.preventDefault();
+        this.fail("The graphics card was taken away from this page.", "Load the page again to go on.");
+      });
       new ResizeObserver(() => this.resize()).observe(canvas);
       this.resize();
     } catch (error) {

@@ -187,6 +187,16 @@ def test_options_must_make_sense(options: dict[str, float], said: str) -> None:
         inpaint.backend("embedded", **options)
 
 
+@pytest.mark.parametrize("hw", [(8, 12), (4, 20), (6, 8)], ids=str)
+def test_framing_keeps_the_middle(hw: tuple[int, int]) -> None:
+    pictures = Pictures(torch.rand(2, 6, 10, 3), torch.rand(2, 6, 10), torch.ones(2, 6, 10, dtype=torch.bool))
+    there = embedded.framed(pictures, hw)
+    assert there.hw == hw
+    back = embedded.framed(there, (6, 10))
+    assert int(there.known.sum()) == 2 * min(6, hw[0]) * min(10, hw[1])
+    assert torch.equal(back.rgb[back.known], pictures.rgb[back.known])
+
+
 def test_masks_must_be_of_the_pictures() -> None:
     pictures = Pictures(torch.rand(1, 8, 8, 3), torch.rand(1, 8, 8), torch.ones(1, 8, 8, dtype=torch.bool))
     with pytest.raises(InputError, match=r"Masks of \(4, 8\) pixels were given for pictures of \(8, 8\)"):

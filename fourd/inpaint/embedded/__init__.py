@@ -83,8 +83,9 @@ class Embedded:
         skeletons = sampling.sample(network, told, hole, noise, holes.neighbours, self._settings.samples)
         own_places = _places(holes.pictures, own, unit)
         clip_places = [detail.none_of(scale) for scale in own_places]
-        if self._clip is not None and self._clip.hw == holes.pictures.hw:
-            clip_places = _places(self._clip, code.small(self._clip, unit, hw), unit)
+        if self._clip is not None:
+            clip = framed(self._clip, holes.pictures.hw)
+            clip_places = _places(clip, code.small(clip, unit, hw), unit)
         values, random = code.large(holes.pictures, unit), torch.Generator().manual_seed(seed)
         filled = torch.empty_like(values)
         for i in range(len(holes)):
@@ -100,6 +101,15 @@ class Embedded:
 
 def _places(pictures: Pictures, small: code.Small, unit: float) -> list[detail.Scale]:
     return detail.places(code.large(pictures, unit), pictures.known, small.values, small.known)
+
+
+def framed(pictures: Pictures, hw: tuple[int, int]) -> Pictures:
+    """The middle of pictures in a frame of another size, at the same scale; what is added is unknown."""
+    (h, w), (H, W) = pictures.hw, hw
+    top, left = (H - h) // 2, (W - w) // 2
+    border = [left, W - w - left, top, H - h - top]  # Negative ones cut.
+    rgb = F.pad(pictures.rgb.permute(0, 3, 1, 2), border).permute(0, 2, 3, 1)
+    return Pictures(rgb, F.pad(pictures.inverse_depth, border), F.pad(pictures.known, border))
 
 
 def shared_noise(holes: Holes, hw: tuple[int, int], seed: int) -> Float32[Tensor, "n 4 h w"]:

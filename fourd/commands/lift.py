@@ -51,7 +51,8 @@ def lift(
             guess) or file.
         depth_file: The depth maps: .npz, or a folder of 16-bit PNGs. Implies --depth file.
         inpaint: How to fill what nobody saw: embedded (a small diffusion model that learns the clip), stretch (the
-            nearest background, drawn out), copy, telea, ns, or none, which leaves the holes.
+            nearest background, drawn out), copy, telea, ns, one of the published models wan-vace, sd, sdxl, flux-fill,
+            qwen-image and z-image (pip install 'fourd[hub]'), or none, which leaves the holes.
         range_deg: Fill as far as a camera may turn about the subject to either side, up to 90.
         device: Where the splats live while they are made.
         seed: The same clip, options and seed give the same scene.

@@ -36,6 +36,7 @@ native: $(READY) ## Build the extension (setup does it too)
 demo: $(DEMO)    ## Lift the sample clip and leave the scene, videos and a contact sheet in out/demo/
 	@echo "The demonstration is in out/demo:"
 	@echo "  scene.glb          the scene; fourd render, info and export read it"
+	@echo "  scene_sheet.png    what was filmed, the same views of the scene, its depth, and views from beside"
 	@echo "  orbit.mp4          around the subject while time runs"
 	@echo "  bullet_time.mp4    around the subject while time stands still"
 	@echo "  depth.mp4          the orbit, as depth: near is light, holes are black"

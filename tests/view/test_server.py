@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -214,6 +216,31 @@ def test_a_port_that_is_taken(scene: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(OutputError, match=f"Cannot serve at 127.0.0.1, port {port}: .* Choose another --port"):
             server.serve(scene, host="127.0.0.1", port=port, ready=print)
+
+
+@pytest.mark.needs("native")
+def test_the_command_draws_pictures_for_others(scene: Path) -> None:
+    words = [sys.executable, "-W", "error", "-m", "fourd.cli", "view", str(scene), "--no-browser", "--remote"]
+    lens = {"fx": 40, "fy": 40, "cx": 24, "cy": 18, "skew": 0, "h": 36, "w": 48}
+    query = urllib.parse.quote(json.dumps({"p": [0, 0, 0], "q": [1, 0, 0, 0], "lens": lens, "time_s": 0.3}))
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().strip()
+            with urllib.request.urlopen(f"{address}frame?{query}", timeout=20) as answer:
+                assert answer.headers["content-type"] == "image/jpeg" and answer.read().startswith(b"\xff\xd8")
+            with urllib.request.urlopen(address + "scene.glb", timeout=20) as answer:
+                assert len(answer.read()) < scene.stat().st_size / 3  # All but the splats.
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "Open this address in a browser. Ctrl-C ends it.\n")
+
+
+def test_a_device_is_for_drawing_here(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["view", str(scene), "--device", "cuda"]) == 1
+    assert paragraph(capsys.readouterr().err) == "--device says where --remote draws; without it the browser draws."
 
 
 def test_the_command_serves_until_it_is_interrupted(scene: Path) -> None:

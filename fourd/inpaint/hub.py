@@ -1,7 +1,8 @@
 """Published inpainting models, through diffusers: by name, by hub id, or from a local folder.
 
 They know what the world looks like, which nothing that fits into this package does; and they are large, and want a
-GPU. They draw colours only: the depth of what they draw is that of the background, drawn through the hole.
+GPU. They draw colours only: the depth of what they draw is that of the background, as the embedded inpainter continues
+it without lessons.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from fourd.errors import InputError, LimitError, MissingError
-from fourd.events import Progress, Steps
-from fourd.inpaint import background
+from fourd.events import Progress, Steps, result
+from fourd.inpaint import embedded
 from fourd.inpaint.nouns import Holes, Pictures
 from fourd.inpaint.stretch import STAGE
 
@@ -68,7 +69,7 @@ class Settings:
     """Of sampling; the pipeline's own number by default."""
     guidance: float | None = None
     strength: float = 1.0
-    """Share of noise to begin with, for models that take it; below 1 they begin with the stretched background."""
+    """Share of noise to begin with, for models that take it; below 1 they begin with a plain filling."""
     size: int | None = None
     """Longer side of the pictures that it draws, in pixels; what it was made for by default."""
     grow_px: int = 4
@@ -110,10 +111,9 @@ class Hub:
         """
         if not holes.hole.any():
             return holes.filled(holes.pictures.rgb, holes.pictures.inverse_depth)
-        rgb, inverse_depth = holes.pictures.rgb.clone(), holes.pictures.inverse_depth.clone()
-        for i in range(len(holes)):
-            near = background.stretched(holes, i)
-            rgb[i], inverse_depth[i] = torch.from_numpy(near.rgb), torch.from_numpy(near.inverse_depth)
+        # What has learnt nothing fills plainly: a good beginning, and the depth of what is drawn.
+        plain = result(embedded.load("embedded", lessons=0, samples=1, detail=0.0).fill(holes, seed))
+        rgb = plain.rgb.clone()
         wanted = [i for i in range(len(holes)) if holes.hole[i].any()]
         pipe = self._loaded()
         together = _FRAMES if _is_video(pipe) else 1
@@ -123,7 +123,7 @@ class Hub:
                 drawn = self._draw(pipe, rgb[index], holes.hole[index], seed + start)
             rgb[index] = drawn
             yield Progress(STAGE, start + len(index), len(wanted))
-        return holes.filled(rgb, inverse_depth)
+        return holes.filled(rgb, plain.inverse_depth)
 
     def _loaded(self) -> Any:
         if self._pipe is None:
@@ -131,7 +131,7 @@ class Hub:
         return self._pipe
 
     def _draw(self, pipe: Any, rgb: Tensor, hole: Tensor, seed: int) -> Tensor:
-        """Draw pictures [n, h, w, 3] whose holes hold the stretched background; returns them at their own size."""
+        """Draw pictures [n, h, w, 3] whose holes are filled plainly; returns them at their own size."""
         hw = int(hole.shape[1]), int(hole.shape[2])
         inner = _fitting(hw, self._size)
         pictures = F.interpolate(rgb.permute(0, 3, 1, 2), inner, mode="bilinear", antialias=True).clamp(0, 1)

@@ -143,12 +143,12 @@ def lay(
         hole: What to fill.
         sources: Places to take from.
         random: Of what is tried.
-        strength: Share of the detail that is laid on, 0 to 1.
+        strength: Of the detail that is laid on; 1 is as it was found, 0 leaves the skeleton.
     """
     back = enlarge.background(skeleton[None], hole_low[None])
     wide = broad(skeleton[None], back)
     full = int(hole.shape[0]), int(hole.shape[1])
-    if not all(scale.usable.any() for scale in sources):
+    if strength == 0 or not all(scale.usable.any() for scale in sources):
         return enlarge.upsampled(skeleton[None], back, full)[0]
     at, search = None, None
     for scale in sources:

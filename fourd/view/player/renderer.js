@@ -63,6 +63,13 @@ export class Renderer {
       gl.attachShader(program, shader);
     }
     gl.linkProgram(program);
+    return { program };
+  }
+
+  /** Wait for a program, which drivers compile while the scene is read. */
+  #check(each) {
+    const { gl } = this;
+    const { program } = each;
     if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) {
       const log = gl.getAttachedShaders(program).map((shader) => gl.getShaderInfoLog(shader)).join(" ");
       throw new Broken("The graphics driver refuses the player's program.", `${gl.getProgramInfoLog(program)} ${log}`.trim());
@@ -72,12 +79,13 @@ export class Renderer {
       const { name } = gl.getActiveUniform(program, i);
       uniforms[name] = gl.getUniformLocation(program, name);
     }
-    return { program, uniforms };
+    each.uniforms = uniforms;
   }
 
   /** Make empty textures. `layout` is what the worker says. */
   allocate({ textures, still, sheenTexels, coefficients }) {
     const { gl } = this;
+    for (const each of [this.splat, this.resolve]) this.#check(each);
     const most = gl.getParameter(gl.MAX_TEXTURE_SIZE);
     Object.assign(this, { still, sheenTexels, coefficients });
     for (const [name, { rows, channels }] of Object.entries(textures)) {
@@ -147,13 +155,10 @@ export class Renderer {
     Object.assign(target, { h, w });
   }
 
-  /**
-   * Draw into the canvas, or into pixels of one's own.
-   * @param {{pose: Pose, lens: Lens, time_s: number, mode: string}} what
-   *     the lens in pixels of the picture that is drawn
-   */
+  /** Draw into the canvas; the lens is in pixels of what is drawn. */
   draw({ pose, lens, time_s, mode }) {
     const { gl } = this;
+    if (!this.textures.place) return;
     this.#resize(lens.h, lens.w);
     this.#splats(pose, lens, time_s, MODES.indexOf(mode));
     this.#show(null, this.canvas.height, this.canvas.width, MODES.indexOf(mode), this.background);

@@ -47,20 +47,20 @@ vec3 harmonic(uint i, int k) {
 
 vec3 shine(uint i, vec3 d) {
   vec3 sum = -0.488602512 * d.y * harmonic(i, 0) + 0.488602512 * d.z * harmonic(i, 1)
-             - 0.488602512 * d.x * harmonic(i, 2);
+    - 0.488602512 * d.x * harmonic(i, 2);
   if (coefficients <= 4) return sum;
   float xx = d.x * d.x, yy = d.y * d.y, zz = d.z * d.z;
   sum += 1.09254843 * d.x * d.y * harmonic(i, 3) - 1.09254843 * d.y * d.z * harmonic(i, 4)
-         + 0.315391565 * (2.0 * zz - xx - yy) * harmonic(i, 5) - 1.09254843 * d.x * d.z * harmonic(i, 6)
-         + 0.546274215 * (xx - yy) * harmonic(i, 7);
+    + 0.315391565 * (2.0 * zz - xx - yy) * harmonic(i, 5) - 1.09254843 * d.x * d.z * harmonic(i, 6)
+    + 0.546274215 * (xx - yy) * harmonic(i, 7);
   if (coefficients <= 9) return sum;
   return sum - 0.59004359 * d.y * (3.0 * xx - yy) * harmonic(i, 8)
-         + 2.89061144 * d.x * d.y * d.z * harmonic(i, 9)
-         - 0.457045799 * d.y * (4.0 * zz - xx - yy) * harmonic(i, 10)
-         + 0.373176333 * d.z * (2.0 * zz - 3.0 * xx - 3.0 * yy) * harmonic(i, 11)
-         - 0.457045799 * d.x * (4.0 * zz - xx - yy) * harmonic(i, 12)
-         + 1.44530572 * d.z * (xx - yy) * harmonic(i, 13)
-         - 0.59004359 * d.x * (xx - 3.0 * yy) * harmonic(i, 14);
+    + 2.89061144 * d.x * d.y * d.z * harmonic(i, 9)
+    - 0.457045799 * d.y * (4.0 * zz - xx - yy) * harmonic(i, 10)
+    + 0.373176333 * d.z * (2.0 * zz - 3.0 * xx - 3.0 * yy) * harmonic(i, 11)
+    - 0.457045799 * d.x * (4.0 * zz - xx - yy) * harmonic(i, 12)
+    + 1.44530572 * d.z * (xx - yy) * harmonic(i, 13)
+    - 0.59004359 * d.x * (xx - 3.0 * yy) * harmonic(i, 14);
 }
 
 void main() {
@@ -157,12 +157,12 @@ vec3 ramp(float x) {
   float lightness = mix(0.22, 0.95, x), hue = radians(mix(280.0, 465.0, x));
   vec2 ab = 0.13 * vec2(cos(hue), sin(hue));
   vec3 cones = vec3(lightness + 0.3963377774 * ab.x + 0.2158037573 * ab.y,
-                      lightness - 0.1055613458 * ab.x - 0.0638541728 * ab.y,
-                      lightness - 0.0894841775 * ab.x - 1.2914855480 * ab.y);
+    lightness - 0.1055613458 * ab.x - 0.0638541728 * ab.y,
+    lightness - 0.0894841775 * ab.x - 1.2914855480 * ab.y);
   cones = cones * cones * cones;
   vec3 linear = clamp(vec3(4.0767416621 * cones.x - 3.3077115913 * cones.y + 0.2309699292 * cones.z,
-                             -1.2684380046 * cones.x + 2.6097574011 * cones.y - 0.3413193965 * cones.z,
-                             -0.0041960863 * cones.x - 0.7034186147 * cones.y + 1.7076147010 * cones.z), 0.0, 1.0);
+    -1.2684380046 * cones.x + 2.6097574011 * cones.y - 0.3413193965 * cones.z,
+    -0.0041960863 * cones.x - 0.7034186147 * cones.y + 1.7076147010 * cones.z), 0.0, 1.0);
   return mix(1.055 * pow(linear, vec3(1.0 / 2.4)) - 0.055, 12.92 * linear, vec3(lessThanEqual(linear, vec3(0.0031308))));
 }
 

@@ -301,12 +301,7 @@ export class Viewer extends EventTarget {
     }
   }
 
-  /**
-   * Move what moves by itself.
-   * @param {number} now milliseconds
-   * @param {number} dt seconds since the last time
-   * @returns {boolean} whether anything moves
-   */
+  /** Move what moves by itself, at `now` (ms), `dt` seconds after the last time; says whether anything moves. */
   advance(now, dt) {
     return false;
   }

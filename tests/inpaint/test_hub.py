@@ -62,6 +62,13 @@ def test_a_video_model_fills_any_number_of_pictures_at_once(vace: Path, count: i
     assert torch.equal(filled.rgb[~wanted.hole], wanted.pictures.rgb[~wanted.hole])
 
 
+def test_flux_fill_fills_too(tmp_path: Path) -> None:
+    wanted = holes(1)
+    filled = result(inpaint.backend("flux-fill", source=tiny.flux_fill(tmp_path), steps=2, size=32).fill(wanted, 0))
+    assert bool(filled.known.all()) and bool(torch.isfinite(filled.rgb).all())
+    assert torch.equal(filled.rgb[~wanted.hole], wanted.pictures.rgb[~wanted.hole])
+
+
 def test_steps_may_be_cached_where_there_is_a_transformer(sd: Path, vace: Path) -> None:
     assert bool(result(inpaint.backend(vace, steps=3, size=32, device="cpu", cache=0.1).fill(holes(1), 0)).known.all())
     with pytest.raises(InputError, match="StableDiffusionInpaintPipeline has no transformer that can be cached"):

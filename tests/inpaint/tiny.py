@@ -3,14 +3,91 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
+
+
+def clip_text() -> tuple[Any, Any]:
+    """An encoder of CLIP's kind, and its tokenizer."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    words = {"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2, "b</w>": 3}
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(words),
+            hidden_size=16,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=77,
+            bos_token_id=0,
+            eos_token_id=1,
+            pad_token_id=1,
+        )
+    )
+    return text.eval(), CLIPTokenizer(vocab=words, merges=[], model_max_length=77)
+
+
+def t5_text() -> tuple[Any, Any]:
+    """An encoder of T5's kind, and its tokenizer."""
+    from transformers import T5Config, T5EncoderModel, T5Tokenizer
+
+    words = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -1.0), ("a", -2.0), ("b", -2.0)]
+    text = T5EncoderModel(
+        T5Config(vocab_size=8, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2, pad_token_id=0, eos_token_id=1)
+    )
+    return text.eval(), T5Tokenizer(vocab=words, extra_ids=0)
+
+
+def flux_fill(folder: Path) -> Path:
+    """A pipeline of FLUX.1-Fill's kind."""
+    from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxFillPipeline, FluxTransformer2DModel
+
+    torch.manual_seed(0)
+    transformer = FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=20,
+        out_channels=8,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=16,
+        axes_dims_rope=(4, 4, 8),
+        guidance_embeds=True,
+    )
+    vae = AutoencoderKL(
+        sample_size=32,
+        in_channels=3,
+        out_channels=3,
+        block_out_channels=(4,),
+        layers_per_block=1,
+        latent_channels=2,
+        norm_num_groups=1,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        shift_factor=0.06,
+        scaling_factor=1.5,
+    )
+    (text, tokenizer), (text2, tokenizer2) = clip_text(), t5_text()
+    pipe = FluxFillPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        text_encoder_2=text2,
+        tokenizer_2=tokenizer2,
+        transformer=transformer,
+    )
+    pipe.save_pretrained(folder)
+    return folder
 
 
 def stable_diffusion(folder: Path) -> Path:
     """An inpainting pipeline of Stable Diffusion's kind."""
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
@@ -34,24 +111,11 @@ def stable_diffusion(folder: Path) -> Path:
         latent_channels=4,
         norm_num_groups=4,
     )
-    words = {"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2, "b</w>": 3}
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(words),
-            hidden_size=16,
-            intermediate_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=77,
-            bos_token_id=0,
-            eos_token_id=1,
-            pad_token_id=1,
-        )
-    )
+    text, tokenizer = clip_text()
     pipe = StableDiffusionInpaintPipeline(
         vae=vae,
-        text_encoder=text.eval(),
-        tokenizer=CLIPTokenizer(vocab=words, merges=[], model_max_length=77),
+        text_encoder=text,
+        tokenizer=tokenizer,
         unet=unet,
         scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
         safety_checker=None,
@@ -65,7 +129,6 @@ def stable_diffusion(folder: Path) -> Path:
 def wan_vace(folder: Path) -> Path:
     """A pipeline of Wan VACE's kind."""
     from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanVACEPipeline, WanVACETransformer3DModel
-    from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
     torch.manual_seed(0)
     vae = AutoencoderKLWan(
@@ -87,13 +150,10 @@ def wan_vace(folder: Path) -> Path:
         vace_layers=[0],
         vace_in_channels=96,
     )
-    words = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -1.0), ("a", -2.0), ("b", -2.0)]
-    text = T5EncoderModel(
-        T5Config(vocab_size=8, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2, pad_token_id=0, eos_token_id=1)
-    )
+    text, tokenizer = t5_text()
     pipe = WanVACEPipeline(
-        tokenizer=T5Tokenizer(vocab=words, extra_ids=0),
-        text_encoder=text.eval(),
+        tokenizer=tokenizer,
+        text_encoder=text,
         vae=vae,
         scheduler=UniPCMultistepScheduler(flow_shift=3.0, prediction_type="flow_prediction", use_flow_sigmas=True),
         transformer=transformer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,10 @@ def test_a_video_model_fills_any_number_of_pictures_at_once(vace: Path, count: i
     assert torch.equal(filled.rgb[~wanted.hole], wanted.pictures.rgb[~wanted.hole])
 
 
-def test_flux_fill_fills_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "made"), [("flux-fill", tiny.flux_fill), ("sdxl", tiny.stable_diffusion_xl)])
+def test_other_classes_fill_too(name: str, made: Callable[[Path], Path], tmp_path: Path) -> None:
     wanted = holes(1)
-    filled = result(inpaint.backend("flux-fill", source=tiny.flux_fill(tmp_path), steps=2, size=32).fill(wanted, 0))
+    filled = result(inpaint.backend(name, source=made(tmp_path), steps=2, size=32).fill(wanted, 0))
     assert bool(filled.known.all()) and bool(torch.isfinite(filled.rgb).all())
     assert torch.equal(filled.rgb[~wanted.hole], wanted.pictures.rgb[~wanted.hole])
 

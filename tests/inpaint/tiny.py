@@ -8,13 +8,14 @@ from typing import Any
 import torch
 
 
-def clip_text() -> tuple[Any, Any]:
+def clip_text(projected: bool = False) -> tuple[Any, Any]:
     """An encoder of CLIP's kind, and its tokenizer."""
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
     words = {"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2, "b</w>": 3}
-    text = CLIPTextModel(
+    text = (CLIPTextModelWithProjection if projected else CLIPTextModel)(
         CLIPTextConfig(
+            projection_dim=16,
             vocab_size=len(words),
             hidden_size=16,
             intermediate_size=16,
@@ -87,7 +88,7 @@ def flux_fill(folder: Path) -> Path:
 
 def stable_diffusion(folder: Path) -> Path:
     """An inpainting pipeline of Stable Diffusion's kind."""
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
+    from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
 
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
@@ -102,18 +103,9 @@ def stable_diffusion(folder: Path) -> Path:
         norm_num_groups=4,
         attention_head_dim=4,
     )
-    vae = AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8),
-        in_channels=3,
-        out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=4,
-        norm_num_groups=4,
-    )
     text, tokenizer = clip_text()
     pipe = StableDiffusionInpaintPipeline(
-        vae=vae,
+        vae=_vae(),
         text_encoder=text,
         tokenizer=tokenizer,
         unet=unet,
@@ -124,6 +116,57 @@ def stable_diffusion(folder: Path) -> Path:
     )
     pipe.save_pretrained(folder)
     return folder
+
+
+def stable_diffusion_xl(folder: Path) -> Path:
+    """An inpainting pipeline of Stable Diffusion XL's kind."""
+    from diffusers import DDIMScheduler, StableDiffusionXLInpaintPipeline, UNet2DConditionModel
+
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        sample_size=8,
+        in_channels=9,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(2, 4),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        transformer_layers_per_block=(1, 1),
+        projection_class_embeddings_input_dim=64,
+        cross_attention_dim=32,
+        norm_num_groups=4,
+    )
+    (text, tokenizer), (text2, tokenizer2) = clip_text(), clip_text(projected=True)
+    pipe = StableDiffusionXLInpaintPipeline(
+        vae=_vae(),
+        text_encoder=text,
+        text_encoder_2=text2,
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer2,
+        unet=unet,
+        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
+        add_watermarker=False,
+    )
+    pipe.save_pretrained(folder)
+    return folder
+
+
+def _vae() -> Any:
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8),
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        norm_num_groups=4,
+    )
 
 
 def wan_vace(folder: Path) -> Path:

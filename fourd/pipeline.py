@@ -66,8 +66,9 @@ class Config:
     """With ``camera="file"``: transforms.json, a COLMAP text model's folder, or an .npz."""
     depth_file: Path | None = None
     """With ``depth="file"``: an .npz, or a folder of 16-bit PNGs."""
-    inpaint: str | Inpainter = "stretch"
-    """How to fill what nobody saw: an inpainter's name, or the inpainter itself; "none" leaves the holes."""
+    inpaint: str | Inpainter | None = None
+    """How to fill what nobody saw: an inpainter's name, or the inpainter itself; "none" leaves the holes. By default
+    "embedded", which learns the clip for half a minute, and "stretch" for a draft."""
     range_deg: float = 30.0
     """How far a camera may turn about the subject, to either side, before it comes upon what is not filled."""
     quality: Quality = "standard"
@@ -331,7 +332,9 @@ def _inpainter(config: Config) -> Inpainter | None:
         return None
     if not 0 < config.range_deg <= 90:
         raise InputError(f"Config.range_deg is {config.range_deg:g}; it must be above 0 and at most 90 degrees.")
-    return inpaint.backend(config.inpaint) if isinstance(config.inpaint, str) else config.inpaint
+    if isinstance(config.inpaint, str | None):
+        return inpaint.backend(config.inpaint or ("stretch" if config.quality == "draft" else "embedded"))
+    return config.inpaint
 
 
 def _fits(what: str, count: int, clip: Clip) -> None:

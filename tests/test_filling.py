@@ -136,6 +136,14 @@ def test_nothing_to_fill_and_everything_to_fill(scene: tuple[Clip, Cameras, Spla
     assert bool((nothing.source == INVENTED).all())
 
 
+def test_by_default_a_draft_is_filled_quickly_and_all_else_well() -> None:
+    from fourd.inpaint import embedded, stretch
+
+    for quality, kind in (("draft", stretch.Stretch), ("standard", embedded.Embedded), ("high", embedded.Embedded)):
+        assert isinstance(pipeline._inpainter(fourd.Config(quality=quality)), kind)
+    assert pipeline._inpainter(fourd.Config(inpaint="none")) is None
+
+
 class _Broken:
     """An inpainter that fails, at one point or the other."""
 

@@ -63,7 +63,7 @@ def test_a_scene_survives_its_file(given: fourd.Scene, tmp_path: Path) -> None:
 
 def test_nothing_given_reports_on_the_way_and_makes_a_scene(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
     clip, _, _ = filmed
-    events = list(fourd.steps(clip))
+    events = list(fourd.steps(clip, fourd.Config(inpaint="stretch")))
     started = [e.stage for e in events if isinstance(e, Started)]
     finished = [e.stage for e in events if isinstance(e, Finished)]
     assert started == ["motion", "camera", "depth", "fuse", "refine", "inpaint"]

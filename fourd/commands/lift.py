@@ -25,7 +25,7 @@ def lift(
     camera_file: Annotated[Path | None, optional("FILE", "none")] = None,
     depth: Annotated[str, arg(metavar="NAME")] = "parallax",
     depth_file: Annotated[Path | None, optional("FILE", "none")] = None,
-    inpaint: Annotated[str, arg(metavar="NAME")] = "stretch",
+    inpaint: Annotated[str | None, optional("NAME", "embedded; stretch for a draft")] = None,
     range_deg: Annotated[float, arg(metavar="DEGREES", name="range")] = 30.0,
     device: Literal["cpu", "cuda"] = "cpu",
     seed: int = 0,

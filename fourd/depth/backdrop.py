@@ -25,13 +25,13 @@ _FAINTEST = 12.0
 """Brightness (of 255) that is added before logarithms are taken, so that noise in the dark counts little."""
 _SLACK = 0.25
 """Relative difference in inverse depth up to which another frame shows the same part of the still world."""
-_SHADOW = 1.6
-"""A shadow darkens one colour at most so many times as much as another, in logarithms."""
+_SHADOW = 1.26
+"""A shadow darkens one colour at most so many times as much as the middle one, in logarithms, and as little."""
 _DARKEST = 1.2
-"""And by no more than this."""
+"""And this by no more."""
 _RANK = 0.4
 """Of the differences from the frames that were asked, the one at this rank counts."""
-_EVEN, _STEP = 0.08, 0.04
+_EVEN, _STEP = 0.06, 0.04
 """Difference of logarithms that says nothing, and what adds one to the log-odds."""
 _AGAINST, _FOR = -2.0, 4.0
 """Log-odds that colour may add."""
@@ -87,10 +87,10 @@ class Backdrop:
             free = cv2.remap(self._open[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
             told = (z > 1e-3) & (rho >= 0) & (free > 0.9) & (np.abs(rho * z - own) < _SLACK * own + 0.02)
             low, high = (cv2.remap(c, x, y, cv2.INTER_LINEAR) for c in self._colours(j)[1:])
-            brighter = np.linalg.norm(np.maximum(logs - high, 0), axis=-1)
-            darker = np.maximum(low - logs, 0)
-            least, most = darker.min(-1), darker.max(-1)
-            other = brighter + np.maximum(most - _SHADOW * least, 0) + np.maximum(least - _DARKEST, 0)
+            # Is it the still world, or is there a shade that makes the still world look like this?
+            shade = np.clip(np.median((low + high) / 2 - logs, axis=-1, keepdims=True), 0, _DARKEST)
+            shaded = _outside(logs, low - shade * _SHADOW, high - shade / _SHADOW)
+            other = np.minimum(_outside(logs, low, high), shaded)
             found.append(np.where(told, other, np.inf))
         if not found:
             return np.full(self._rig.hw, -1, np.float32)
@@ -124,3 +124,8 @@ class Backdrop:
         across, down = (torch.from_numpy(e) for e in edges(lab(picture), _COLOUR))
         smooth = sweep.smooth_along_edges(torch.from_numpy(large[None]), across, down, _REACH)[0].numpy()
         return (1 / (1 + np.exp(-smooth))).astype(np.float32)
+
+
+def _outside(values: Array, low: Array, high: Array) -> Float32[Array, "h w"]:
+    """How far colours lie outside of a range."""
+    return np.linalg.norm(np.maximum(values - high, 0) + np.maximum(low - values, 0), axis=-1)

@@ -31,7 +31,7 @@ _DRIFT = 0.2
 """Slow change of the bounds over the clip that is put down to how badly sizes are known."""
 _TIGHT = 0.95
 """Quantile of the bounds that is taken for the tightest: single ones are wrong."""
-_ALOFT = 0.05
+_ALOFT = 0.1
 """How much nearer than its tightest bound a thing in the air is taken to be, as a logarithm."""
 _RELIEF = 1.08
 """Parts of a region are so many times nearer or farther than its middle at most: a guess may not tear it apart."""

@@ -8,6 +8,7 @@ it without lessons.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import inspect
 import json
 import os
@@ -23,7 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
-from fourd.errors import InputError, LimitError, MissingError
+from fourd.errors import InputError, LimitError, MissingError, missing
 from fourd.events import Progress, Steps, result
 from fourd.inpaint import embedded
 from fourd.inpaint.nouns import Holes, Pictures
@@ -127,7 +128,9 @@ class Hub:
 
     def _loaded(self) -> Any:
         if self._pipe is None:
-            self._pipe = _prepared(_load(self._name, self._source, self._revision, self._class, self._how), self._how)
+            self._pipe = _prepared(
+                _load(self._name, self._source, self._revision, self._class, self._how), self._how, self._size
+            )
         return self._pipe
 
     def _draw(self, pipe: Any, rgb: Tensor, hole: Tensor, seed: int) -> Tensor:
@@ -204,6 +207,8 @@ def _memory(name: str) -> Iterator[None]:
 def _load(name: str, source: str, revision: str | None, pipeline: str, how: Settings) -> Any:
     import diffusers
 
+    if pipeline == "WanVACEPipeline" and importlib.util.find_spec("ftfy") is None:
+        raise missing(f"Inpainter '{name}'", "ftfy", "fourd[hub]", "embedded")
     dtype = torch.float32 if _device(how) == "cpu" else torch.bfloat16
     try:
         with warnings.catch_warnings():
@@ -227,9 +232,13 @@ def _device(how: Settings) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if how.device == "auto" else how.device
 
 
-def _prepared(pipe: Any, how: Settings) -> Any:
+def _prepared(pipe: Any, how: Settings, size: int) -> Any:
     """Put a pipeline where it shall work, as the settings say."""
     pipe.set_progress_bar_config(disable=True)
+    if _is_video(pipe) and "flow_shift" in pipe.scheduler.config:
+        # Wan's own advice: 3 for 480 lines, 5 for 720.
+        shift = 3.0 if size <= 832 else 5.0
+        pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, flow_shift=shift)
     if how.cache is not None:
         inner: Any = getattr(pipe, "transformer", None)
         if not hasattr(inner, "enable_cache"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,13 @@ def test_other_classes_fill_too(name: str, made: Callable[[Path], Path], tmp_pat
     filled = result(inpaint.backend(name, source=made(tmp_path), steps=2, size=32).fill(wanted, 0))
     assert bool(filled.known.all()) and bool(torch.isfinite(filled.rgb).all())
     assert torch.equal(filled.rgb[~wanted.hole], wanted.pictures.rgb[~wanted.hole])
+
+
+def test_what_a_video_model_needs_is_named(vace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ftfy" else found(name))
+    with pytest.raises(MissingError, match="'wan-vace' needs the package 'ftfy'"):
+        result(inpaint.backend("wan-vace", source=vace).fill(holes(1), 0))
 
 
 def test_steps_may_be_cached_where_there_is_a_transformer(sd: Path, vace: Path) -> None:

@@ -31,6 +31,9 @@ close to what was filmed. Where depth is poor, splats let what is behind them sh
 _COMPARED = 6
 """Pictures that are compared."""
 
+_RIM = 2
+"""Width in pixels of the rim of a filmed picture, where its splats end."""
+
 _SHARPENED = 2
 """How often a filled picture is drawn again to sharpen its discs."""
 
@@ -110,15 +113,30 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt
 
 
 def _takes(splats: Splats, invented: Splats, cameras: Cameras, round_: int) -> Steps[Tensor]:
-    """How much of the pictures each invented splat takes where it takes most."""
+    """How much of the pictures, without their rims, each invented splat takes where it takes most.
+
+    Filmed splats end with the picture, so that at its rim half a pixel of black shines in from outside. What was made
+    up there belongs there.
+    """
     takes = torch.zeros(len(invented))
     both = Splats.concat([splats, invented])
+    cameras = _inner(cameras)
     for i in range(len(cameras)):
         K, pose, time_s = cameras.K[i], cameras.world_from_cam[i], float(cameras.time_s[i])
         said = native.contribution(both, K, pose, cameras.hw, time_s)
         takes = torch.maximum(takes, (said.peak * said.weight)[len(splats) :])
         yield Progress("inpaint", round_ * len(cameras) + i + 1, 2 * len(cameras))
     return takes
+
+
+def _inner(cameras: Cameras) -> Cameras:
+    """The same cameras without the outermost ``_RIM`` pixels, where that leaves any."""
+    h, w = (side - 2 * _RIM for side in cameras.hw)
+    if min(h, w) < 1:
+        return cameras
+    K = cameras.K.clone()
+    K[:, :2, 2] -= _RIM
+    return cameras.replace(K=K, hw=(h, w))
 
 
 def _draw(splats: Splats, cameras: Cameras, i: int) -> native.Picture:

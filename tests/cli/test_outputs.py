@@ -51,11 +51,13 @@ def test_render_flies_along_keyframes(run: Run, scene: Path) -> None:
     from fourd.formats import camera_path
 
     camera_path.write("fly.json", small_scene().cameras, fps=5)
-    status, out, err = run("render", scene, "--keyframes", "fly.json", "--size", "24", "-o", "a.mp4")
+    status, out, err = run("render", scene, "--keyframes", "fly.json", "--size", "24", "-o", "a")
     assert (status, err) == (0, "") and out.endswith("frames of 24 x 18 pixels\n")
-    assert run("render", scene, "--path", "fly.json", "--size", "24", "-o", "b.mp4")[0] == 0
-    off = media.read("b.mp4").frames.float() - media.read("a.mp4").frames.float()
-    assert float(off.abs().mean()) < 0.5  # x264 does not make the same bits of the same pictures every time.
+    assert run("render", scene, "--path", "fly.json", "--size", "24", "-o", "b")[0] == 0
+    # As pictures: x264 does not make the same bits of the same pictures every time.
+    names = sorted(path.name for path in Path("a").iterdir())
+    assert len(names) > 2 and names == sorted(path.name for path in Path("b").iterdir())
+    assert all((Path("a") / name).read_bytes() == (Path("b") / name).read_bytes() for name in names)
 
 
 @pytest.mark.needs("native")

@@ -29,6 +29,8 @@ _SPREAD = 0.03, 0.09
 """How far a thing's bounds (their logarithms) may differ for it to stand, and from where on it is surely in the air."""
 _DRIFT = 0.2
 """Slow change of the bounds over the clip that is put down to how badly sizes are known."""
+_STRETCH = 120
+"""Frames over which bounds are compared."""
 _TIGHT = 0.95
 """Quantile of the bounds that is taken for the tightest: single ones are wrong."""
 _ALOFT = 0.1
@@ -127,15 +129,27 @@ def _level(bounds: Float64[Array, " n"], whole: Bool[Array, " n"]) -> Float64[Ar
     n = len(bounds)
     near = np.pad(bounds, 1, mode="edge")
     smooth = np.median(np.stack([near[:-2], bounds, near[2:]]), axis=0)
-    aloft = 1.0
-    if whole.sum() >= 3:
-        at = np.linspace(-0.5, 0.5, n)[whole]
-        slope = float(np.polyfit(at, smooth[whole], 1)[0])
-        rest = smooth[whole] - slope * at
-        spread = float(np.quantile(rest, 0.9) - np.quantile(rest, 0.1)) + max(abs(slope) - _DRIFT, 0)
-        aloft = float(np.clip((spread - _SPREAD[0]) / (_SPREAD[1] - _SPREAD[0]), 0, 1))
-    tight = float(np.quantile(smooth, _TIGHT))
+    # Sizes drift over long times, and things land: in a long clip each stretch is judged by itself.
+    centres = np.linspace(0, n - 1, max(round(n / _STRETCH), 1) * 2 - 1 if n > _STRETCH else 1)
+    judged = []
+    for centre in centres:
+        part = (
+            slice(*np.clip([int(centre) - _STRETCH // 2, int(centre) + _STRETCH // 2], 0, n)) if n > _STRETCH else ...
+        )
+        judged.append((_aloft(smooth[part], whole[part]), float(np.quantile(smooth[part], _TIGHT))))
+    aloft, tight = (np.interp(np.arange(n), centres, x) for x in zip(*judged, strict=True))
     return (1 - aloft) * smooth + aloft * (tight + _ALOFT)
+
+
+def _aloft(bounds: Float64[Array, " n"], whole: Bool[Array, " n"]) -> float:
+    """How surely a thing is in the air, 0 to 1, from the spread of its bounds."""
+    if whole.sum() < 3:
+        return 1.0
+    at = np.linspace(-0.5, 0.5, len(bounds))[whole]
+    slope = float(np.polyfit(at, bounds[whole], 1)[0])
+    rest = bounds[whole] - slope * at
+    spread = float(np.quantile(rest, 0.9) - np.quantile(rest, 0.1)) + max(abs(slope) - _DRIFT, 0)
+    return float(np.clip((spread - _SPREAD[0]) / (_SPREAD[1] - _SPREAD[0]), 0, 1))
 
 
 def _relief(label: Int32[Array, "h w"], shape: Float32[Array, "h w"], names: list[int]) -> Float32[Array, "h w"]:

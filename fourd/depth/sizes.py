@@ -26,6 +26,8 @@ _BEND = 0.015
 """Usual change of a step from frame to frame."""
 _MOST = 0.25
 """Largest step that is believed."""
+_STRETCH = 100
+"""Frames that are solved at a time."""
 _ROUNDS = 6
 
 
@@ -68,7 +70,7 @@ def growth(label: list[Int32[Array, "h w"]], motion: Motion, count: int) -> list
                 noise = (fit.error_px + _FLOW_PX) / fit.extent_px / np.sqrt(max(fit.pixels / _PATCH_PX, 1))
                 first = i if way > 0 else i - 1
                 _mean(steps[k - 1], first, way * 0.5 * float(np.log(spread)), float(np.hypot(noise, _STEP)))
-    return [_solve(s, a, f) for s, a, f in zip(steps, areas, seen, strict=True)]
+    return [_chain(s, a, f) for s, a, f in zip(steps, areas, seen, strict=True)]
 
 
 def _mean(steps: dict[int, tuple[float, float]], i: int, value: float, noise: float) -> None:
@@ -88,6 +90,17 @@ def _cut_off(frame: Int32[Array, "h w"], region: Bool[Array, "h w"]) -> bool:
     y, x = np.nonzero(region)
     box = frame[max(y.min() - 2, 0) : y.max() + 3, max(x.min() - 2, 0) : x.max() + 3]
     return bool(((box > 0) & (box != frame[y[0], x[0]])).any())
+
+
+def _chain(steps: dict[int, tuple[float, float]], areas: dict[int, float], seen: list[int]) -> dict[int, float]:
+    """Solve stretch by stretch, each beginning where the last one ends, so that the cost is linear in the length."""
+    found = {seen[0]: 0.0} if seen else {}
+    for k in range(0, max(len(seen) - 1, 0), _STRETCH):
+        part = seen[k : k + _STRETCH + 1]
+        start = found[part[0]]
+        solved = _solve(steps, {i: areas[i] for i in part if i in areas}, part)
+        found |= {i: start + value for i, value in solved.items()}
+    return found
 
 
 def _solve(steps: dict[int, tuple[float, float]], areas: dict[int, float], seen: list[int]) -> dict[int, float]:

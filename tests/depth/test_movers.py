@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -120,6 +121,25 @@ def test_a_thing_that_hops_is_as_near_as_where_it_is_lowest() -> None:
     assert found.max() / found.min() < 1.15, "it does not come nearer when it is up, though the wall behind is far"
     # What is in the air may be nearer than its tightest bound.
     assert 0.75 < np.median(found) < 1.0
+
+
+def test_long_clips_are_judged_stretch_by_stretch() -> None:
+    n, stands = 1000, 500
+    rng = np.random.default_rng(0)
+    hops = np.where(np.arange(n) < stands, 0.0, -0.6 * np.abs(np.sin(np.arange(n) / 12)))
+    level = movers._level(hops + rng.normal(0, 1e-3, n), np.ones(n, bool))
+    np.testing.assert_allclose(level[: stands - 130], 0, atol=0.02)
+    np.testing.assert_allclose(level[stands + 130 :], 0.1, atol=0.06)
+    assert np.abs(np.diff(level)).max() < 0.35
+    still = np.zeros((1, 30, 40), np.int32)
+    still[:, 10:20, 10:30] = 1
+    blank, _ = film([lambda i: (50, 30, 10)], 2)
+    many = Motion(
+        *(getattr(blank, f.name)[:1].expand(260, *[-1] * (getattr(blank, f.name).ndim - 1)) for f in fields(blank))
+    )
+    (found,) = sizes.growth([still[0]] * 260, many, 1)
+    assert len(found) == 260
+    np.testing.assert_allclose(list(found.values()), 0, atol=1e-3)
 
 
 def test_regions_are_laid_over_the_still_world_up_to_their_border() -> None:

@@ -21,7 +21,7 @@ from fourd.types import INVENTED, Cameras, Splats
 PLAIN = 3e-3
 """What takes more of a filmed picture than this goes at once. Counted in pixels: greatest share times sum of shares."""
 
-FAINT = (1e-3, 3e-4, 1e-4, 5e-5, 2e-5, 1e-5, 3e-6)
+FAINT = (1e-3, 7e-4, 5e-4, 3e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5, 3e-6)
 """Then what takes more than the first of these; if filmed pixels still change too much, more than the next."""
 
 UNCHANGED_DB = 56.0

@@ -186,7 +186,7 @@ def test_export_and_video(given: fourd.Scene, tmp_path: Path) -> None:
     given.export(tmp_path / "s.json")
     assert (tmp_path / "s.ply").read_bytes().startswith(b"ply")
     assert json.loads((tmp_path / "s.json").read_text())["frames"]
-    with pytest.raises(InputError, match=r"Cannot export to 's\.xyz'"):
+    with pytest.raises(InputError, match=r"Cannot export splats to 's\.xyz'"):
         given.export(tmp_path / "s.xyz")
     with pytest.raises(InputError, match=r"saved as \.glb"):
         given.save(tmp_path / "s.mp4")

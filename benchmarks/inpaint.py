@@ -30,6 +30,7 @@ from benchmarks.truth import Truth
 from fourd import events, inpaint, pipeline
 from fourd.errors import FourdError, InputError
 from fourd.files import replacing
+from fourd.filling import fill
 from fourd.types import Splats
 
 ROWS = {
@@ -118,7 +119,7 @@ def _fill(row: str, known: Truth, splats: Splats, config: pipeline.Config, optio
     config = dataclasses.replace(config, range_deg=options.range_deg)
     if row in ("plain", "ours"):
         backend = inpaint.backend("stretch" if row == "plain" else options.inpainter)
-        filled = events.result(pipeline.fill(splats, known.clip, known.cameras, backend, config))
+        filled = events.result(fill(splats, known.clip, known.cameras, backend, config.range_deg, config.seed))
         return Filler(filled.splats, loop=True)
     if row == "alone":
         # One frame knows nothing of other moments; the middle one, at which each view's middle picture was taken.
@@ -129,7 +130,7 @@ def _fill(row: str, known: Truth, splats: Splats, config: pipeline.Config, optio
         here = maps.replace(**{n: getattr(maps, n)[at] for n in ("depth_m", "confidence", "K")})
         alone = pipeline.lift(clip, dataclasses.replace(config, camera=cameras, depth=here))
         backend = inpaint.backend(options.inpainter)
-        filled = events.result(pipeline.fill(alone.splats, clip, cameras, backend, config))
+        filled = events.result(fill(alone.splats, clip, cameras, backend, config.range_deg, config.seed))
         return Filler(filled.splats, loop=True)
     backend = None if row == "none" else inpaint.backend(row)
     return Filler(splats, backend, source=known.cameras if row == "copy" else None)

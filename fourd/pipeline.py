@@ -1,10 +1,8 @@
 """The whole dataflow, on one screen: which stage follows which, and what each hands to the next.
 
     clip ─> motion ─> camera ─> motion again ─> depth ─> motion again ─> fuse ─> refine ─> fill ─> Scene
-                                                                                  │  ^
-                                        for each view: draw ─> inpaint ─> lift    └──┘
 
-Stages do not know each other; here they are wired.
+Stages do not know each other; here they are wired, and in ``filling.py`` those of the loop that fills holes.
 """
 
 from __future__ import annotations
@@ -14,21 +12,17 @@ import importlib.metadata
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
 
 from fourd import camera, depth, events, formats, fuse, inpaint, motion, native
 from fourd.errors import InputError
-from fourd.events import Finished, Progress, Started, Steps, Warned
-from fourd.fuse import invent
+from fourd.events import Finished, Started, Steps, Warned
+from fourd.filling import Filled, fill
 from fourd.fuse.refine import RefineConfig, refine
-from fourd.geometry import continued as surfaces
-from fourd.geometry import survey
-from fourd.geometry.unseen import Unseen
-from fourd.inpaint import Holes, Inpainter, Pictures
-from fourd.render import holes
+from fourd.inpaint import Inpainter
 from fourd.scene import Scene
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Provenance, Splats
 
@@ -124,119 +118,13 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     if fitting.steps > 0:
         splats, cameras = yield from log.stage("refine", refine(splats, clip, maps, cameras, fitting))
     if inpainter is not None:
-        filled = _or_not(splats, fill(splats, clip, cameras, inpainter, config))
+        filled = _or_not(splats, fill(splats, clip, cameras, inpainter, config.range_deg, config.seed))
         splats, told = yield from log.stage("inpaint", filled)
 
     provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric, told)
     scene = Scene(splats, cameras, clip.sound, provenance)
     yield Finished("lift", scene, sum(log.seconds.values()))
     return scene
-
-
-class Filled(NamedTuple):
-    """A scene without holes, as far as was asked."""
-
-    splats: Splats
-    """All that were there before, and after them what was made up, marked ``INVENTED``."""
-    evidence: float | None
-    """Of what single frames leave open in the views that were filled, the share that other moments show."""
-
-
-def fill(
-    splats: Splats, clip: Clip, cameras: Cameras, inpainter: Inpainter, config: Config = Config()
-) -> Steps[Filled]:
-    """Make up what no source camera saw, and only that, as far as a camera may turn about the subject.
-
-    View after view, the smallest turns first: the still splats are drawn, with all that was made up before;
-    holes are filled, colour and depth together; the filling becomes splats, none of them where a source camera
-    looked. So what stands still is made up once for all moments, and behind whatever moves.
-
-    Args:
-        splats: What was filmed.
-        clip: The pictures, to learn from.
-        cameras: Those that filmed.
-        inpainter: What fills the holes.
-        config: Its ``range_deg`` and ``seed``.
-    """
-    device, splats = splats.mean_m.device, splats.to("cpu")
-    still = splats[torch.isinf(splats.duration_s)]
-    rings = survey.rings(cameras, Scene(splats, cameras).focus_m(), config.range_deg)
-    picked = torch.tensor(survey.spread(len(cameras), _WITNESSES))
-    filmed = holes.look(splats, cameras[picked])
-    unseen = Unseen(filmed.inverse_depth, filmed.known & ~filmed.crack, cameras[picked])
-    lessons = Pictures(clip.frames[picked].float() / 255, filmed.inverse_depth, filmed.known)
-    shapes = torch.cat([holes.look(still, ring).hole for ring in rings])
-    told = _evidence(splats, cameras, rings, shapes)
-    yield from _part(inpainter.learn(lessons, _cut(shapes, cameras.hw), config.seed), 0.0, _LEARNING)
-
-    made: list[Splats] = []
-    for k, ring in enumerate(rings):
-        seen = holes.look(Splats.concat([still, *made]), ring)
-        if bool((seen.hole | seen.crack).any()) and bool(seen.known.any()):
-            filling = inpainter.fill(_asked(seen, ring, unseen), config.seed + k)
-            start, end = (_LEARNING + (_FILLING - _LEARNING) * x / len(rings) for x in (k, k + 1))
-            filled = yield from _part(filling, start, end)
-            made += [_lifted(seen, filled, ring, unseen, i) for i in range(len(ring))]
-    if not made:
-        return Filled(splats.to(device), told)
-    check = invent.unobtrusive(splats, Splats.concat(made), cameras[picked], clip.frames[picked])
-    kept = yield from _part(check, _FILLING, 1.0)
-    return Filled(Splats.concat([splats, kept]).to(device), told)
-
-
-_WITNESSES = 16
-"""So many source cameras, evenly spread, say where nothing can be because they looked there."""
-_LEARNING, _FILLING = 0.5, 0.95
-"""How far the progress is when the clip is learnt, and when all is filled."""
-_NEAREST = 0.2
-"""Nothing is made up nearer than this, in distances of the nearest thing that a view sees."""
-
-
-def _asked(seen: holes.Seen, ring: Cameras, unseen: Unseen) -> Holes:
-    """The holes of a ring of views, as the inpainter takes them."""
-    pictures = Pictures(seen.rgb, seen.inverse_depth, seen.known)
-    behind = []
-    for i in range(len(ring)):
-        near = seen.inverse_depth[i].max().clamp(min=1e-6) / _NEAREST
-        bound = unseen.nearest(ring[i : i + 1], seen.hole[i], near.expand(ring.hw).clone())
-        bound = torch.where(seen.hole[i], bound, torch.inf)
-        behind.append(torch.minimum(bound, holes.behind(seen.inverse_depth[i], seen.known[i])))
-    return Holes.plain(pictures, seen.hole).replace(behind=torch.stack(behind))
-
-
-def _lifted(seen: holes.Seen, filled: Pictures, ring: Cameras, unseen: Unseen, i: int) -> Splats:
-    """What was filled into one view, and its closed cracks, as splats where no source camera looked."""
-    hole, known, camera = seen.hole[i], seen.known[i], ring[i : i + 1]
-    far = float(seen.inverse_depth[seen.known].min()) / 2  # Further off than all that was filmed: the sky's depth.
-    inverse = surfaces.continued(filled.inverse_depth[i], known, hole).clamp(min=far)
-    # The filling reaches a little under what it is attached to, so that no seam opens from elsewhere.
-    wanted = hole | seen.crack[i] | surfaces.attached(inverse, known, hole)
-    return invent.invented(filled.rgb[i], unseen.nearest(camera, wanted, inverse), wanted, camera)
-
-
-def _part(work: Steps[T], start: float, end: float) -> Steps[T]:
-    """Work that is a part of filling: its progress is brought to the share that it has of the whole."""
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as stop:
-            return stop.value
-        if isinstance(event, Progress):
-            share = start + (end - start) * event.done / max(1, event.total)
-            event = Progress("inpaint", round(1000 * share), 1000)
-        yield event
-
-
-def _evidence(splats: Splats, cameras: Cameras, rings: list[Cameras], left: torch.Tensor) -> float | None:
-    """Which share of the holes that the frame of the same moment alone leaves in some views is not ``left``."""
-    opened = []
-    for ring in rings:
-        now = cameras[(cameras.time_s - ring.time_s[0]).abs().argmin().reshape(1)]
-        frame = holes.look(splats, now)
-        alone = invent.invented(frame.rgb[0], frame.inverse_depth[0].clamp(min=1e-6), frame.known[0], now)
-        opened.append(holes.look(alone, ring).hole)
-    hole = torch.cat(opened)
-    return round(1 - float((hole & left).sum()) / int(hole.sum()), 3) if bool(hole.any()) else None
 
 
 def _or_not(before: Splats, work: Steps[Filled]) -> Steps[Filled]:
@@ -246,12 +134,6 @@ def _or_not(before: Splats, work: Steps[Filled]) -> Steps[Filled]:
     except Exception as error:  # Whatever it is: minutes of lifting shall not be lost to it.
         yield Warned("inpaint", f"Filling failed, so what nobody saw stays empty: {str(error) or type(error).__name__}")
         return Filled(before, None)
-
-
-def _cut(masks: torch.Tensor, hw: tuple[int, int]) -> torch.Tensor:
-    """The middle of masks that are larger than ``hw``."""
-    top, left = (masks.shape[1] - hw[0]) // 2, (masks.shape[2] - hw[1]) // 2
-    return masks[:, top : top + hw[0], left : left + hw[1]].contiguous()
 
 
 class _Log:

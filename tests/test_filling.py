@@ -12,6 +12,7 @@ import fourd
 from fourd import events, inpaint, pipeline
 from fourd.errors import InputError
 from fourd.events import Finished, Progress, Steps, Warned
+from fourd.filling import fill
 from fourd.geometry import survey
 from fourd.inpaint import Holes, Pictures
 from fourd.types import INVENTED, SEEN, Cameras, Clip, Splats
@@ -38,8 +39,7 @@ def filled(scene: tuple[Clip, Cameras, Splats]) -> Splats:
 
 def _fill(scene: tuple[Clip, Cameras, Splats], range_deg: float = RANGE, seed: int = 0) -> Splats:
     clip, cameras, splats = scene
-    config = pipeline.Config(range_deg=range_deg, seed=seed)
-    return events.result(pipeline.fill(splats, clip, cameras, inpaint.backend("stretch"), config)).splats
+    return events.result(fill(splats, clip, cameras, inpaint.backend("stretch"), range_deg, seed)).splats
 
 
 def _turned(cameras: Cameras, degrees: float) -> Cameras:
@@ -101,7 +101,7 @@ def test_the_same_seed_gives_the_same_bits(scene: tuple[Clip, Cameras, Splats], 
 
 def test_progress_never_goes_back_and_says_one_stage(scene: tuple[Clip, Cameras, Splats]) -> None:
     clip, cameras, splats = scene
-    steps = pipeline.fill(splats, clip, cameras, inpaint.backend("stretch"), pipeline.Config(range_deg=10.0))
+    steps = fill(splats, clip, cameras, inpaint.backend("stretch"), range_deg=10.0)
     said = [e for e in steps if isinstance(e, Progress)]
     assert {e.stage for e in said} == {"inpaint"}
     shares = [e.done / e.total for e in said]
@@ -137,9 +137,11 @@ def test_nothing_to_fill_and_everything_to_fill(scene: tuple[Clip, Cameras, Spla
 
 
 def test_by_default_a_draft_is_filled_quickly_and_all_else_well() -> None:
-    from fourd.inpaint import embedded, stretch
+    from fourd.inpaint.embedded import Embedded
+    from fourd.inpaint.stretch import Stretch
 
-    for quality, kind in (("draft", stretch.Stretch), ("standard", embedded.Embedded), ("high", embedded.Embedded)):
+    kinds: dict[pipeline.Quality, type] = {"draft": Stretch, "standard": Embedded, "high": Embedded}
+    for quality, kind in kinds.items():
         assert isinstance(pipeline._inpainter(fourd.Config(quality=quality)), kind)
     assert pipeline._inpainter(fourd.Config(inpaint="none")) is None
 

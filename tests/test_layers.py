@@ -21,6 +21,7 @@ TIERS: list[set[str]] = [
     STAGES,
     {"exports"},
     {"scene"},
+    {"filling"},
     {"pipeline"},
     {"view", "batch", "doctor", "train"},
     {"commands"},

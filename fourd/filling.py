@@ -13,8 +13,8 @@ import torch
 
 from fourd.events import Progress, Steps
 from fourd.fuse import invent
+from fourd.geometry import clock, survey
 from fourd.geometry import continued as surfaces
-from fourd.geometry import survey
 from fourd.geometry.unseen import Unseen
 from fourd.inpaint import Holes, Inpainter, Pictures
 from fourd.render import holes
@@ -60,7 +60,7 @@ def fill(
     device, splats = splats.mean_m.device, splats.to("cpu")
     still = splats[torch.isinf(splats.duration_s)]
     rings = survey.rings(cameras, Scene(splats, cameras).focus_m(), range_deg)
-    picked = torch.tensor(survey.spread(len(cameras), _WITNESSES))
+    picked = clock.spread(len(cameras), _WITNESSES)
     filmed = holes.look(splats, cameras[picked])
     unseen = Unseen(filmed.inverse_depth, filmed.known & ~filmed.crack, cameras[picked])
     lessons = Pictures(clip.frames[picked].float() / 255, filmed.inverse_depth, filmed.known)

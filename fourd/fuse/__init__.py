@@ -16,6 +16,7 @@ from fourd.events import Progress, Steps
 from fourd.fuse import moving, static
 from fourd.fuse.agreement import disagreement
 from fourd.fuse.views import View, Views, dilate
+from fourd.geometry import clock
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Splats
 
 
@@ -47,7 +48,7 @@ def fuse(
         Still splats (``duration_s`` infinite) and moving ones, in the world of ``cameras``.
     """
     views = Views(clip, maps, cameras, motion)
-    keys = _spread(len(clip), config.keyframes)
+    keys = clock.spread(len(clip), config.keyframes).tolist()
     tolerance = disagreement(views, keys)
     views.settle(tolerance)
     cloud = yield from static.fuse(views, keys, tolerance)
@@ -57,19 +58,12 @@ def fuse(
     return Splats.concat(parts)
 
 
-def _spread(total: int, most: int) -> list[int]:
-    """At most ``most`` of ``total`` frames, the first and the last among them, evenly spread."""
-    if total <= most:
-        return list(range(total))
-    return sorted({round(k * (total - 1) / (most - 1)) for k in range(most)})
-
-
 def _momentary(views: Views, still: Splats, clip: Clip, tolerance: float, config: FuseConfig) -> Steps[list[Splats]]:
     """Keyframes of short-lived splats, as many as the budget allows."""
-    probed = {i: _unexplained(views[i], still, tolerance, config) for i in _spread(len(clip), 8)}
+    probed = {i: _unexplained(views[i], still, tolerance, config) for i in clock.spread(len(clip), 8).tolist()}
     share = sum(int(wanted.sum()) for wanted, _ in probed.values()) / len(probed)
     stride = max(1, -(-int(share * len(clip)) // config.moving_splats))
-    frames = _spread(len(clip), -(-len(clip) // stride))
+    frames = clock.spread(len(clip), -(-len(clip) // stride)).tolist()
     gap_s = float(clip.time_s[-1] - clip.time_s[0]) / max(1, len(frames) - 1)
     parts = []
     for done, i in enumerate(frames):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from fourd.checked import checked
@@ -74,6 +74,17 @@ def even_fps(time_s: Float64[Tensor, " n"]) -> float:
         return 24.0
     mean, median = 1 / float(steps.mean()), 1 / float(steps.median())
     return mean if abs(mean / median - 1) < 0.05 else median
+
+
+@checked
+def spread(count: int, most: int) -> Int64[Tensor, " n"]:
+    """At most ``most`` of ``count`` frames, evenly spread: the first and the last, and one in the order of time once.
+
+    Example:
+        >>> spread(9, 3).tolist()
+        [0, 4, 8]
+    """
+    return torch.linspace(0, count - 1, max(1, min(most, count)), dtype=torch.float64).round().long()[:count]
 
 
 @checked

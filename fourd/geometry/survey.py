@@ -74,16 +74,6 @@ def moments(source: Cameras, focus_m: float) -> list[int]:
     return sorted(dict.fromkeys(spread_out), key=lambda k: abs(k - (len(source) - 1) / 2))
 
 
-def spread(count: int, most: int) -> list[int]:
-    """At most ``most`` of ``count`` frames, evenly spread, the first and the last among them.
-
-    Example:
-        >>> spread(9, 3)
-        [0, 4, 8]
-    """
-    return list(range(count)) if count <= most else [round(k * (count - 1) / (most - 1)) for k in range(most)]
-
-
 def _wider(source: Cameras) -> Cameras:
     """The same cameras, which see ``MARGIN`` more to every side at the same scale."""
     more = math.ceil(MARGIN * max(source.hw))

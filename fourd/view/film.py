@@ -15,7 +15,7 @@ from torch import Tensor
 from fourd import media, render
 from fourd.errors import OutputError
 from fourd.events import Event, Progress
-from fourd.geometry import paths
+from fourd.geometry import clock, paths
 from fourd.scene import Scene
 from fourd.types import Cameras, Frames
 from fourd.view.colour import Range, depth_picture, depth_range, quantised
@@ -99,13 +99,8 @@ def _developed(frames: Frames, show: Show, scale: Range) -> UInt8[Tensor, "t h w
 
 def _scale(scene: Scene, cameras: Cameras) -> Range:
     """The depth scale of a film, from a few of its frames."""
-    probes = cameras[spread(len(cameras), _PROBES)]
+    probes = cameras[clock.spread(len(cameras), _PROBES)]
     return depth_range(render.render(scene.splats, small(probes, 160)))
-
-
-def spread(count: int, most: int) -> Tensor:
-    """Up to ``most`` of ``count`` indices, first and last among them, evenly spread."""
-    return torch.linspace(0, count - 1, min(most, count)).round().long()
 
 
 def small(cameras: Cameras, size: int) -> Cameras:
@@ -117,7 +112,7 @@ def small(cameras: Cameras, size: int) -> Cameras:
 
 def _of_sheet(cameras: Cameras) -> Cameras:
     """Those of the frames that a contact sheet shows, small; one alone, large, if all would be the same."""
-    some = cameras[spread(len(cameras), SHEET_PICTURES)]
+    some = cameras[clock.spread(len(cameras), SHEET_PICTURES)]
     same = some.time_s.diff() == 0
     for values in (some.world_from_cam, some.K):
         same &= values.diff(dim=0).abs().amax((1, 2)) < 1e-6

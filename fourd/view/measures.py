@@ -10,10 +10,11 @@ import torch
 from fourd import render
 from fourd.checked import checked
 from fourd.events import Progress, Steps
+from fourd.geometry import clock
 from fourd.scene import Scene
 from fourd.types import INVENTED, SH_C0, Clip, Splats
 from fourd.view import overview
-from fourd.view.film import small, spread
+from fourd.view.film import small
 
 ANGLES_DEG = (-45.0, -30.0, -20.0, -10.0, 0.0, 10.0, 20.0, 30.0, 45.0)
 _LOOK_PX = 240
@@ -69,7 +70,7 @@ def truth(scene: Scene, clip: Clip, *, count: int = 24) -> Steps[list[tuple[floa
     Yields:
         Progress of the stage "compare".
     """
-    picked = spread(len(scene.cameras), count).tolist()
+    picked = clock.spread(len(scene.cameras), count).tolist()
     found = []
     for i, index in enumerate(picked):
         camera = scene.cameras[index : index + 1]

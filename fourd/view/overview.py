@@ -12,10 +12,11 @@ from torch import Tensor
 from fourd.checked import checked
 from fourd.errors import InputError
 from fourd.events import Progress, Steps
+from fourd.geometry import clock
 from fourd.scene import Scene
 from fourd.types import Cameras, Clip
 from fourd.view.colour import depth_picture, depth_range, quantised
-from fourd.view.film import small, spread
+from fourd.view.film import small
 from fourd.view.sheet import contact_sheet
 
 ASIDE_DEG = 12.0
@@ -92,7 +93,7 @@ def glances(scene: Scene, clip: Clip | None = None, *, count: int = 4, size: int
         Progress of the stage "look".
     """
     focus_m = scene.focus_m()
-    cameras = small(scene.cameras[spread(len(scene.cameras), count)], size)
+    cameras = small(scene.cameras[clock.spread(len(scene.cameras), count)], size)
     scale = None
     found = []
     for i, time_s in enumerate(cameras.time_s.tolist()):

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from fourd.checked import checked
 from fourd.formats import moment
+from fourd.geometry import clock
 from fourd.scene import Scene
 from fourd.types import Cameras
-from fourd.view.film import spread
 from fourd.view.plots import step
 
 _W, _H = 480.0, 360.0
@@ -66,7 +66,7 @@ def plans(scene: Scene) -> tuple[Plan, Plan]:
 
 def _wedges(cameras: Cameras, axis: int, length_m: float) -> Float64[Tensor, "k 3 3"]:
     """What some cameras see: eye, and left and right (axis 0) or upper and lower (axis 1) end of the view."""
-    some = cameras[spread(len(cameras), _WEDGES)]
+    some = cameras[clock.spread(len(cameras), _WEDGES)]
     pose, K = some.world_from_cam.double(), some.K.double()
     size = some.hw[1 - axis]
     ends = []

@@ -63,11 +63,3 @@ def test_moments_grow_with_the_way_and_are_bounded() -> None:
     pose = shaking.world_from_cam.clone()
     pose[::2, 0, 3] += 0.02
     assert len(survey.moments(shaking.replace(world_from_cam=pose), 2.0)) == 1
-
-
-def test_spread_reaches_both_ends() -> None:
-    for count in range(1, 40):
-        for most in (2, 3, 16):
-            picked = survey.spread(count, most)
-            assert picked == sorted(set(picked)) and len(picked) == min(count, most)
-            assert picked[0] == 0 and picked[-1] == count - 1

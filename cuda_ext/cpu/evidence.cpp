@@ -54,7 +54,8 @@ struct Rules {
     float tolerance, sigma_px, same_colour;
 };
 
-constexpr int kAsked = 64;  // Points that are asked about together: what frames say of them stays in the cache.
+constexpr int kAsked =
+    64;  // Points that are asked about together: what frames say of them stays in the cache.
 
 // What one frame sees of the points, and the weight of what it and darker ones see; 0 weight: it sees none.
 struct alignas(64) Witness {
@@ -104,8 +105,8 @@ FOURD_INLINE float channel(uint32_t colour, int k) {
 }
 
 // What it sees of those that it sees.
-FOURD_INLINE void see_body(const uint8_t* rgb, const float* pitch_m, int w, float focal_px, const Rules& rules,
-                           int count, Block& block) {
+FOURD_INLINE void see_body(const uint8_t* rgb, const float* pitch_m, int w, float focal_px,
+                           const Rules& rules, int count, Block& block) {
     Sight& s = block.sight;
     Witness& out = block.witness;
     const float sigma_px = rules.sigma_px;
@@ -123,9 +124,12 @@ FOURD_INLINE void see_body(const uint8_t* rgb, const float* pitch_m, int w, floa
         const uint32_t first = block.colours[0][i], right = block.colours[1][i];
         const uint32_t below = block.colours[2][i], opposite = block.colours[3][i];
         const float a = s.a[i], b = s.b[i];
-        out.r[i] = between(a, b, channel(first, 0), channel(right, 0), channel(below, 0), channel(opposite, 0));
-        out.g[i] = between(a, b, channel(first, 1), channel(right, 1), channel(below, 1), channel(opposite, 1));
-        out.b[i] = between(a, b, channel(first, 2), channel(right, 2), channel(below, 2), channel(opposite, 2));
+        out.r[i] =
+            between(a, b, channel(first, 0), channel(right, 0), channel(below, 0), channel(opposite, 0));
+        out.g[i] =
+            between(a, b, channel(first, 1), channel(right, 1), channel(below, 1), channel(opposite, 1));
+        out.b[i] =
+            between(a, b, channel(first, 2), channel(right, 2), channel(below, 2), channel(opposite, 2));
         out.luma[i] = luma(out.r[i], out.g[i], out.b[i]);
         const float weight = acuity(block.radius_m[i], focal_px, s.ratio[i], sigma_px, s.sure[i]);
         out.weight[i] = out.upto[i] = block.agrees[i] ? weight : 0.0f;
@@ -135,8 +139,8 @@ FOURD_INLINE void see_body(const uint8_t* rgb, const float* pitch_m, int w, floa
 }
 
 FOURD_DISPATCH(see,
-               (const uint8_t* rgb, const float* pitch_m, int w, float focal_px, const Rules& rules, int count,
-                Block& block),
+               (const uint8_t* rgb, const float* pitch_m, int w, float focal_px, const Rules& rules,
+                int count, Block& block),
                (rgb, pitch_m, w, focal_px, rules, count, block))
 
 struct alignas(64) Colours {
@@ -176,8 +180,8 @@ FOURD_INLINE void conclude_body(Witness* witnesses, int frames, int count, float
     for (int i = 0; i < frames; ++i) {
         const Witness& s = witnesses[i];
         for (int k = 0; k < count; ++k) {
-            const float share = s.weight[k] * likeness(same_colour, s.r[k] - centre.r[k], s.g[k] - centre.g[k],
-                                                       s.b[k] - centre.b[k]);
+            const float share = s.weight[k] * likeness(same_colour, s.r[k] - centre.r[k],
+                                                       s.g[k] - centre.g[k], s.b[k] - centre.b[k]);
             r[k] += share * s.r[k];
             g[k] += share * s.g[k];
             b[k] += share * s.b[k];
@@ -250,8 +254,9 @@ void ask_all(const Points& points, int64_t begin, int count, const Frames& frame
         FOURD_CALL(isa, ask, (gaze, frames.plane(v), rules, count, block));
         if (std::find(block.agrees, block.agrees + count, 1) == block.agrees + count) continue;
         const int64_t start = frames.start(v);
-        FOURD_CALL(isa, see, (frames.rgb + 3 * start, frames.pitch_m + start, frames.w, gaze.focal_px, rules,
-                              count, block));
+        FOURD_CALL(
+            isa, see,
+            (frames.rgb + 3 * start, frames.pitch_m + start, frames.w, gaze.focal_px, rules, count, block));
         witnesses[seen++] = block.witness;
     }
     FOURD_CALL(isa, conclude, (witnesses, seen, count, rules.same_colour, mean));

@@ -264,8 +264,8 @@ extern "C" __global__ void fusion_evidence(const float* mean_m, const float* rad
         for (int k = 0; k < 3; ++k)
             seen[k] = between(eye.corner.a, eye.corner.b, (float)first[k], (float)first[3 + k],
                               (float)first[3 * w + k], (float)first[3 * w + 3 + k]);
-        samples[found++ * count + lane] = {
-            seen[0], seen[1], seen[2], acuity(radius_m[i], gaze.focal_px, eye.ratio, sigma_px, eye.sure)};
+        samples[found++ * count + lane] = {seen[0], seen[1], seen[2],
+                                           acuity(radius_m[i], gaze.focal_px, eye.ratio, sigma_px, eye.sure)};
         if (eye.flat) finest = min2(pitch_m[v * h * w + eye.pixel], finest);
     }
     support[i] = agrees;

@@ -31,7 +31,8 @@ struct alignas(16) Sample {
 };
 
 // A mean that outliers (a passing shadow, a highlight, a wrong match) hardly move: samples count by how near
-// they are to the one whose brightness is the weighted median. There is one at least; they lie `stride` apart.
+// they are to the one whose brightness is the weighted median. There is one at least; they lie `stride`
+// apart.
 FOURD_HD void robust_mean(const Sample* samples, int64_t stride, int count, float same_colour, float rgb[3]) {
     float total = 0, least = as_float(0x7f800000);  // Infinity.
     for (int i = 0; i < count; ++i) total += samples[i * stride].weight;

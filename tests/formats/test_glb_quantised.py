@@ -183,7 +183,7 @@ def _facts(document: dict) -> dict:
     [
         (lambda d: d["extras"]["fourd"].pop("meshes"), "extras.fourd.meshes must be a JSON array"),
         (lambda d: d["extras"]["fourd"]["meshes"].pop(), "facts about"),
-        (lambda d: _facts(d).update(kind="sitting"), r"of no kind that is known: standing, passing, other"),
+        (lambda d: _facts(d).update(kind="floating"), r"of no kind that is known: standing, passing, other"),
         (lambda d: _facts(d).pop("unit"), "unit must be a finite number, not null"),
         (lambda d: _facts(d).update(unit=0), "is broken: .*scale_m must be positive"),
         (lambda d: _facts(d).update(unit=1e300), "must be a finite number"),

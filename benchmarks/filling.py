@@ -15,7 +15,7 @@ from benchmarks import metrics, sheets
 from benchmarks.covisible import covisible
 from benchmarks.truth import Truth, View
 from fourd import events, native
-from fourd.fuse import invent
+from fourd.filling import single
 from fourd.inpaint import Holes, Inpainter, Pictures
 from fourd.render import holes, render
 from fourd.types import Cameras, Frames, Splats
@@ -34,8 +34,6 @@ class Filler:
     splats: Splats
     inpainter: Inpainter | None = None
     """Fills each picture by itself; None where the splats were filled, or nothing is."""
-    loop: bool = False
-    """Whether the splats were filled."""
     source: Cameras | None = None
     """Given where fillings are copied from other moments: then single frames are filled, by what all of them show."""
 
@@ -66,20 +64,14 @@ class Filler:
         return torch.where(new[..., None], made.rgb[0], drawn.rgb[i].clamp(0, 1)), new
 
 
-def single(splats: Splats, camera: Cameras) -> Splats:
-    """What one frame of the source shows, as splats of its own."""
-    here = holes.look(splats, camera)
-    return invent.invented(here.rgb[0], here.inverse_depth[0].clamp(min=1e-6), here.known[0], camera)
-
-
 def unseen_at_its_moment(view: View, truth: Truth) -> Bool[Tensor, "t h w"]:
     """Pixels that the source's frame of the same moment did not see."""
     parts = []
     for k in range(len(view)):
         at, here = view.source_index[k : k + 1], torch.tensor([k])
         assert truth.depth is not None and view.depth is not None
-        depth = truth.depth.replace(**{n: getattr(truth.depth, n)[at] for n in ("depth_m", "confidence", "K")})
-        own = view.depth.replace(**{n: getattr(view.depth, n)[here] for n in ("depth_m", "confidence", "K")})
+        depth = truth.depth[at]
+        own = view.depth[here]
         moving = None if truth.moving is None else truth.moving[at]
         clip = truth.clip.replace(frames=truth.clip.frames[at], time_s=truth.clip.time_s[at], sound=None)
         one = Truth(truth.name, clip, truth.cameras[at], depth, moving, ())

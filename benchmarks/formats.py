@@ -18,7 +18,8 @@ from pathlib import Path
 import torch
 
 from fourd import media, pipeline
-from fourd.formats import moment
+from fourd.formats import OF_ONE_MOMENT, moment
+from fourd.geometry import clock
 from fourd.scene import Scene
 from fourd.types import Cameras
 
@@ -33,7 +34,6 @@ _CASES = {
     "x.splat": {},
 }
 """Names of files, whose suffix chooses the format, and options of ``Scene.export``."""
-_OF_ONE_MOMENT = {".ply", ".spz", ".splat"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Row:
 def views(scene: Scene) -> Cameras:
     """Five of the scene's own cameras and five of an orbit, at five moments each."""
     orbit = scene.path("orbit", degrees=30)
-    parts = [cameras[torch.linspace(0, len(cameras) - 1, 5).round().long()] for cameras in (scene.cameras, orbit)]
+    parts = [cameras[clock.spread(len(cameras), 5)] for cameras in (scene.cameras, orbit)]
     hw = parts[0].hw
     return Cameras(
         K=torch.cat([part.K for part in parts]),
@@ -77,7 +77,7 @@ def rows(scene: Scene, folder: Path) -> Iterator[Row]:
         written = time.process_time()
         again = Scene.open(path)
         read = time.process_time()
-        if path.suffix in _OF_ONE_MOMENT:
+        if path.suffix in OF_ONE_MOMENT:
             splats = len(moment.at(scene.splats, scene.middle_s))
             seen = cameras.replace(time_s=torch.full_like(cameras.time_s, scene.middle_s))
         yield Row(

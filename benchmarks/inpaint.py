@@ -120,18 +120,17 @@ def _fill(row: str, known: Truth, splats: Splats, config: pipeline.Config, optio
     if row in ("plain", "ours"):
         backend = inpaint.backend("stretch" if row == "plain" else options.inpainter)
         filled = events.result(fill(splats, known.clip, known.cameras, backend, config.range_deg, config.seed))
-        return Filler(filled.splats, loop=True)
+        return Filler(filled.splats)
     if row == "alone":
         # One frame knows nothing of other moments; the middle one, at which each view's middle picture was taken.
         at = known.views[0].source_index[len(known.views[0]) // 2].reshape(1)
         clip = known.clip.replace(frames=known.clip.frames[at], time_s=known.clip.time_s[at], sound=None)
         cameras, maps = known.cameras[at], known.depth
         assert maps is not None  # Views have depth, so the source has.
-        here = maps.replace(**{n: getattr(maps, n)[at] for n in ("depth_m", "confidence", "K")})
-        alone = pipeline.lift(clip, dataclasses.replace(config, camera=cameras, depth=here))
+        alone = pipeline.lift(clip, dataclasses.replace(config, camera=cameras, depth=maps[at]))
         backend = inpaint.backend(options.inpainter)
         filled = events.result(fill(alone.splats, clip, cameras, backend, config.range_deg, config.seed))
-        return Filler(filled.splats, loop=True)
+        return Filler(filled.splats)
     backend = None if row == "none" else inpaint.backend(row)
     return Filler(splats, backend, source=known.cameras if row == "copy" else None)
 

@@ -64,7 +64,7 @@ def alignment(truth: Truth, attempt: Attempt) -> align.Similarity:
     if truth.depth is None:
         raise InputError(f"The camera of '{truth.name}' is still and the truth has no depth: nothing tells the scale.")
     picked, seen = attempt.seen_depth()
-    there = truth.depth.replace(**{name: getattr(truth.depth, name)[picked] for name in ("depth_m", "confidence", "K")})
+    there = truth.depth[picked]
     scale = align.depth_scale(there, errors.at_size(seen, there.hw))
     if not scale > 0:
         raise InputError(f"The scene of '{truth.name}' shows no depth where the truth has some; the scale is unknown.")

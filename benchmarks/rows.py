@@ -15,6 +15,7 @@ from benchmarks.truth import Truth
 from fourd import pipeline
 from fourd.errors import InputError
 from fourd.events import Finished
+from fourd.geometry import clock
 from fourd.scene import Scene
 from fourd.types import Cameras, DepthMaps, Frames
 
@@ -56,7 +57,7 @@ class Attempt:
 
     def seen_depth(self, most: int = 5) -> tuple[torch.Tensor, DepthMaps]:
         """Depth of the scene as some of the source cameras see it, in the scene's unit, and which ones."""
-        picked = torch.linspace(0, len(self.cameras) - 1, min(most, len(self.cameras))).round().long()
+        picked = clock.spread(len(self.cameras), most)
         cameras = self.cameras[picked]
         frames = self.render(cameras)
         covered = ((frames.alpha > 0.5) & (frames.depth_m > 0)).float()

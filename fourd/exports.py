@@ -11,6 +11,7 @@ from fourd import events, formats, render
 from fourd.errors import InputError
 from fourd.files import growing
 from fourd.formats import depth_pictures, glb, html, sequence, surface, transforms
+from fourd.geometry import clock
 from fourd.types import Cameras, Provenance, Sound, Splats
 
 Kind = Literal["splats", "points", "mesh", "depth"]
@@ -91,8 +92,8 @@ def write(
 def _at(cameras: Cameras, moment_s: float) -> Cameras:
     """Cameras spread along the way of all, at one moment; the one that filmed it comes first."""
     first = int((cameras.time_s - moment_s).abs().argmin())
-    spread = torch.linspace(0, len(cameras) - 1, _MESH_VIEWS).round().long().tolist()
-    chosen = cameras[torch.tensor(list(dict.fromkeys([first, *spread])))]
+    others = clock.spread(len(cameras), _MESH_VIEWS).tolist()
+    chosen = cameras[torch.tensor(list(dict.fromkeys([first, *others])))]
     return chosen.replace(time_s=torch.full_like(chosen.time_s, moment_s))
 
 

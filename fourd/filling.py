@@ -123,11 +123,15 @@ def _evidence(splats: Splats, cameras: Cameras, rings: list[Cameras], left: torc
     opened = []
     for ring in rings:
         now = cameras[(cameras.time_s - ring.time_s[0]).abs().argmin().reshape(1)]
-        frame = holes.look(splats, now)
-        alone = invent.invented(frame.rgb[0], frame.inverse_depth[0].clamp(min=1e-6), frame.known[0], now)
-        opened.append(holes.look(alone, ring).hole)
+        opened.append(holes.look(single(splats, now), ring).hole)
     hole = torch.cat(opened)
     return round(1 - float((hole & left).sum()) / int(hole.sum()), 3) if bool(hole.any()) else None
+
+
+def single(splats: Splats, camera: Cameras) -> Splats:
+    """What one camera sees of splats, as splats of its own."""
+    seen = holes.look(splats, camera)
+    return invent.invented(seen.rgb[0], seen.inverse_depth[0].clamp(min=1e-6), seen.known[0], camera)
 
 
 def _cut(masks: torch.Tensor, hw: tuple[int, int]) -> torch.Tensor:

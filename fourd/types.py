@@ -262,6 +262,13 @@ class DepthMaps(fields.Noun):
     def __len__(self) -> int:
         return len(self.depth_m)
 
+    def __getitem__(self, index: slice | Tensor) -> DepthMaps:
+        """The maps that a slice, a mask or an index tensor picks."""
+        moving = None if self.moving is None else self.moving[index]
+        return self.replace(
+            depth_m=self.depth_m[index], confidence=self.confidence[index], K=self.K[index], moving=moving
+        )
+
     @property
     def hw(self) -> tuple[int, int]:
         """Size of the maps."""

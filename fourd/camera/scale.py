@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from fourd.checked import checked
 from fourd.errors import InputError
+from fourd.geometry import clock
 from fourd.geometry.correspondence import Chains
 from fourd.geometry.parallax import still_world
 from fourd.types import Cameras, DepthMaps, Motion
@@ -55,7 +55,7 @@ def rescale(cameras: Cameras, depth: DepthMaps, motion: Motion) -> Cameras:
         Chains(moves.flow_backward, moves.visible_backward, -1, hw),
     )
     ratios = []
-    for i in np.unique(np.linspace(0, len(cameras) - 1, _FRAMES).round().astype(int)).tolist():
+    for i in clock.spread(len(cameras), _FRAMES).tolist():
         still = still_world(chains, small, i)
         if not len(still.e):
             continue

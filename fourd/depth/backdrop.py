@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray as Array
 
-from fourd.depth.common import Rig, edges, homogeneous, lab, shrink
+from fourd.depth.common import UNHEARD, Rig, edges, homogeneous, lab, shrink
 from fourd.native import sweep
 
 _AWAY = (-30, -20, -12, -5, 5, 12, 20, 30)
@@ -35,10 +35,8 @@ _EVEN, _STEP = 0.06, 0.04
 """Difference of logarithms that says nothing, and what adds one to the log-odds."""
 _AGAINST, _FOR = -2.0, 4.0
 """Log-odds that colour may add."""
-_UNHEARD = 0.29, 0.35
-"""Probabilities between these are no evidence that a pixel stands: there flow could not be believed."""
 _UNKNOWN = -0.4
-"""Log-odds of moving there."""
+"""Log-odds of moving where flow was not heard: no evidence that a pixel stands."""
 _REACH, _COLOUR = 100.0, 4.0
 """How far log-odds are spread over the full picture, and the difference in colour (Lab) that stops them."""
 
@@ -115,7 +113,7 @@ class Backdrop:
             flow_says: The probability that motion alone gives, at the working size.
         """
         p = np.clip(flow_says, 0.02, 0.98)
-        odds = np.where((p > _UNHEARD[0]) & (p < _UNHEARD[1]), _UNKNOWN, np.log(p / (1 - p)))
+        odds = np.where((p > UNHEARD[0]) & (p < UNHEARD[1]), _UNKNOWN, np.log(p / (1 - p)))
         colour = self.difference(i)
         odds += np.where(colour < 0, 0, np.clip((colour - _EVEN) / _STEP, _AGAINST, _FOR))
         picture = self._picture(i)

@@ -17,6 +17,9 @@ STAGE = "depth"
 MOVING = 0.5
 """Probability of moving on its own above which a pixel is taken out of the still world."""
 
+UNHEARD = 0.29, 0.35
+"""Probabilities between these say nothing: there flow could not be believed, because the picture is plain."""
+
 _LARGEST = 320
 """Longer side of the working map at most, in pixels."""
 _SMALLEST = 192
@@ -108,6 +111,12 @@ def flow_at(motion: Motion, i: int, way: int, hw: tuple[int, int]) -> Float32[Ar
     flow = (motion.flow_forward if way > 0 else motion.flow_backward)[i].cpu().numpy().astype(np.float32)
     scale = np.array([hw[1] / flow.shape[1], hw[0] / flow.shape[0]], np.float32)
     return np.asarray(cv2.resize(flow, (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR), np.float32) * scale
+
+
+def visible_at(motion: Motion, i: int, way: int, hw: tuple[int, int]) -> Bool[Array, "h w"]:
+    """Where the flow of frame i to the frame after (way 1) or before (-1) can be believed, at another size."""
+    seen = (motion.visible_forward if way > 0 else motion.visible_backward)[i].cpu().numpy().astype(np.float32)
+    return np.asarray(cv2.resize(seen, (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR)) > 0.5
 
 
 def carried(before: Float32[Array, "h w"], motion: Motion, i: int) -> Float32[Array, "h w"]:

@@ -90,7 +90,7 @@ class Things:
             shape: A guess of the frame's inverse depth with what moves in it, up to a factor; it gives things relief.
         """
         frame = self.label[i]
-        names = [int(k) for k in np.unique(frame) if k > 0]
+        names = objects.numbers(frame)
         self._bounds[i] = {k: _bound(frame == k, still) for k in names}
         if names:
             bulge = _bulge(frame, names, float(self._focal_px[i]))
@@ -130,12 +130,12 @@ def _level(bounds: Float64[Array, " n"], whole: Bool[Array, " n"]) -> Float64[Ar
     near = np.pad(bounds, 1, mode="edge")
     smooth = np.median(np.stack([near[:-2], bounds, near[2:]]), axis=0)
     # Sizes drift over long times, and things land: in a long clip each stretch is judged by itself.
-    centres = np.linspace(0, n - 1, max(round(n / _STRETCH), 1) * 2 - 1 if n > _STRETCH else 1)
+    centres, half = np.zeros(1), n
+    if n > _STRETCH:
+        centres, half = np.linspace(0, n - 1, 2 * round(n / _STRETCH) - 1), _STRETCH // 2
     judged = []
-    for centre in centres:
-        part = (
-            slice(*np.clip([int(centre) - _STRETCH // 2, int(centre) + _STRETCH // 2], 0, n)) if n > _STRETCH else ...
-        )
+    for centre in centres.astype(int):
+        part = slice(max(centre - half, 0), centre + half)
         judged.append((_aloft(smooth[part], whole[part]), float(np.quantile(smooth[part], _TIGHT))))
     aloft, tight = (np.interp(np.arange(n), centres, x) for x in zip(*judged, strict=True))
     return (1 - aloft) * smooth + aloft * (tight + _ALOFT)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32
+from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from numpy import ndarray as Array
 
-from fourd.depth.common import flow_at
+from fourd.depth.common import flow_at, visible_at
 from fourd.types import Motion
 
 _SMALLEST = 1 / 500
@@ -71,14 +71,13 @@ def _cut(label: Int32[Array, "h w"], flow: Float32[Array, "h w 2"]) -> Int32[Arr
     area = np.bincount(parts.ravel(), minlength=count)
     large = [k for k in range(1, count) if area[k] >= _SMALLEST * label.size]
     out, named = np.zeros_like(label), 0
-    for region in (label == k for k in _numbers(label)):
+    for region in (label == k for k in numbers(label)):
         inside = [k for k in large if (region & (parts == k)).any()]
         if len(inside) < 2:
             named += 1
             out[region] = named
             continue
-        away = np.stack([cv2.distanceTransform((parts != k).astype(np.uint8), cv2.DIST_L2, 3) for k in inside])
-        out[region] = (named + 1 + away.argmin(0))[region]
+        out[region] = (named + 1 + _nearest(parts, inside))[region]
         named += len(inside)
     return out
 
@@ -106,7 +105,7 @@ def _pass(label: list[Int32[Array, "h w"]], motion: Motion, order: range, way: i
     for n, i in enumerate(order):
         carried = _carried(result[i + way], motion, i, way) if n else np.zeros_like(label[i])
         claims: list[tuple[int, int, Array]] = []  # Who claims which pixels, and by how many votes.
-        for region in (label[i] == k for k in _numbers(label[i])):
+        for region in (label[i] == k for k in numbers(label[i])):
             claims += _claims(region, carried, age)
         out = np.zeros_like(label[i])
         taken: set[int] = set()
@@ -130,18 +129,24 @@ def _claims(
     if len(names) == 0:
         return [(0, 0, region)]
     strong = [
-        k for k, v in zip(names, votes, strict=True) if v >= _PART * region.sum() and age.get(int(k), 0) >= _KNOWN
+        int(k) for k, v in zip(names, votes, strict=True) if v >= _PART * region.sum() and age.get(int(k), 0) >= _KNOWN
     ]
     if len(strong) < 2:
         best = int(votes.argmax())
         return [(int(votes[best]), int(names[best]), region)]
-    away = np.stack([cv2.distanceTransform((carried != k).astype(np.uint8), cv2.DIST_L2, 3) for k in strong])
-    owner = away.argmin(0)
-    return [(int(((owner == n) & region).sum()), int(k), (owner == n) & region) for n, k in enumerate(strong)]
+    owner = _nearest(carried, strong)
+    return [(int(((owner == n) & region).sum()), k, (owner == n) & region) for n, k in enumerate(strong)]
 
 
-def _numbers(label: Int32[Array, "h w"]) -> list[int]:
+def numbers(label: Int32[Array, "h w"]) -> list[int]:
+    """The things that a frame shows."""
     return [int(k) for k in np.unique(label) if k > 0]
+
+
+def _nearest(label: Int32[Array, "h w"], some: list[int]) -> Int64[Array, "h w"]:
+    """For each pixel which of some labels (its place among them) is nearest."""
+    away = [cv2.distanceTransform((label != k).astype(np.uint8), cv2.DIST_L2, 3) for k in some]
+    return np.stack(away).argmin(0)
 
 
 def _carried(there: Int32[Array, "h w"], motion: Motion, i: int, way: int) -> Int32[Array, "h w"]:
@@ -201,12 +206,6 @@ def affine(region: Bool[Array, "h w"], flow: Array, visible: Bool[Array, "h w"])
     return Affine(fitted[:2].T, fitted[2], centre, float(np.median(error)), extent, len(p))
 
 
-def visible_at(motion: Motion, i: int, way: int, hw: tuple[int, int]) -> Bool[Array, "h w"]:
-    """Where the flow of frame i to the frame after (way 1) or before (-1) can be believed, at another size."""
-    seen = (motion.visible_forward if way > 0 else motion.visible_backward)[i].cpu().numpy().astype(np.float32)
-    return np.asarray(cv2.resize(seen, (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR)) > 0.5
-
-
 def _join(label: list[Int32[Array, "h w"]], motion: Motion) -> list[Int32[Array, "h w"]]:
     """Join what touches and moves as one, and what touches and is seen but briefly; number all from 1 on."""
     gaps, touching = _neighbours(label, motion)
@@ -256,7 +255,7 @@ def _neighbours(
     size = 2 * round(max(label[0].shape) * _GAP) + 1
     reach = np.ones((size, size), np.uint8)
     for i in range(len(label)):
-        names = _numbers(label[i])
+        names = numbers(label[i])
         if len(names) < 2:
             continue
         hw = (int(label[i].shape[0]), int(label[i].shape[1]))

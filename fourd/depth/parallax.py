@@ -21,17 +21,15 @@ from numpy import ndarray as Array
 
 from fourd.depth import consistency, embedded, fill, matching, movers, neighbours, prior, sky, triangulate
 from fourd.depth.backdrop import Backdrop
-from fourd.depth.common import MOVING, STAGE, Rig, check, moving_mask, shrink, working_hw
+from fourd.depth.common import MOVING, STAGE, UNHEARD, Rig, check, moving_mask, shrink, working_hw
 from fourd.depth.guess import Guess
 from fourd.events import Progress, Steps, Warned
 from fourd.geometry.regions import whole
 from fourd.types import Cameras, Clip, DepthMaps, Motion
 
-_MAY_MOVE = 0.35
-"""Probability of moving on its own above which a pixel is not compared with other frames."""
-_STANDS = 0.29
-"""And below which matching may be sure of it. Between the two lies what was not heard: where flow cannot be believed
-because the picture is plain, matching cannot be either."""
+_STANDS, _MAY_MOVE = UNHEARD
+"""Probability of moving on its own below which matching may be sure of a pixel: where flow cannot be believed, matching
+cannot be either. And above which a pixel is not compared with other frames."""
 _PARTNERS = 7
 """Frames that a frame is compared with at most."""
 _HELD = 64

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Int32
 from numpy import ndarray as Array
 
-from fourd.depth.common import flow_at
-from fourd.depth.objects import affine, visible_at
+from fourd.depth.common import flow_at, visible_at
+from fourd.depth.objects import affine, numbers
 from fourd.types import Motion
 
 _STEP = 0.012
@@ -50,7 +50,7 @@ def growth(label: list[Int32[Array, "h w"]], motion: Motion, count: int) -> list
     areas: list[dict[int, float]] = [{} for _ in range(count)]
     seen: list[list[int]] = [[] for _ in range(count)]
     for i, frame in enumerate(label):
-        names = [int(k) for k in np.unique(frame) if k > 0]
+        names = numbers(frame)
         if not names:
             continue
         ways = [w for w in (1, -1) if 0 <= i + w < len(label)]

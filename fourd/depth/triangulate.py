@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from numpy import ndarray as Array
 
 from fourd.depth.common import MOVING, Rig
+from fourd.geometry import clock
 from fourd.types import Motion
 
 _FRAMES = 16
@@ -67,8 +68,7 @@ def gather(rig: Rig, motion: Motion) -> Evidence:
         rig: Cameras at the working size.
         motion: Flow, at any size.
     """
-    picked = np.unique(np.linspace(0, len(rig) - 1, min(_FRAMES, len(rig))).round().astype(int))
-    parts = [_triangulate(rig, motion, int(i)) for i in picked]
+    parts = [_triangulate(rig, motion, i) for i in clock.spread(len(rig), _FRAMES).tolist()]
     rho, pixels = (np.concatenate(x) if parts else np.zeros(0) for x in zip(*parts, strict=True))
     return Evidence(rho, pixels)
 

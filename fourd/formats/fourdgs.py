@@ -21,7 +21,7 @@ from fourd.checked import checked
 from fourd.errors import FormatError, InputError
 from fourd.files import replacing
 from fourd.formats import _json, _notes
-from fourd.formats._axes import half_turned
+from fourd.formats._axes import POINT_SIGNS, half_turned
 from fourd.formats.contents import Contents
 from fourd.formats.moment import FAINTEST
 from fourd.types import SEEN, SH_C0, Cameras, Provenance, Sound, Splats
@@ -103,9 +103,8 @@ def _gaussians(splats: Splats, begin: float) -> GaussianSet:
     import fourdgs
 
     n, coefficients = splats.colour.shape[:2]
-    higher = (
-        splats.colour[:, 1:].permute(0, 2, 1).reshape(n, 3 * (coefficients - 1)).numpy()
-    )  # All of red, then green, then blue.
+    # All of red, then green, then blue.
+    higher = splats.colour[:, 1:].permute(0, 2, 1).reshape(n, 3 * (coefficients - 1)).numpy()
     codes = np.rint((higher - _SH_LOW) / (_SH_HIGH - _SH_LOW) * 255).clip(0, 255).astype(np.uint8)
     return fourdgs.GaussianSet(
         positions=splats.mean_m.numpy(),
@@ -128,8 +127,8 @@ def _trajectory(cameras: Cameras, begin: float) -> Any:
 
     cameras = cameras.to("cpu")
     pose = cameras.world_from_cam.double()
-    place = pose[:, :3, 3] * torch.tensor([1.0, -1, -1])
-    ahead = place + pose[:, :3, 2] * torch.tensor([1.0, -1, -1])
+    place = pose[:, :3, 3] * POINT_SIGNS
+    ahead = place + pose[:, :3, 2] * POINT_SIGNS
     h, fy = cameras.hw[0], float(cameras.K[0, 1, 1])
     moves = len(cameras) > 1 and bool((cameras.time_s.diff() > 0).all())
     return fourdgs.CameraTrajectory(

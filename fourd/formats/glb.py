@@ -242,16 +242,17 @@ def _read_splats(document: _gltf.Document, ours: dict[str, Any]) -> Splats:
     if coefficients not in _DEGREE:
         raise FormatError(f"{document.name}: {coefficients} coefficients; there must be 1, 4, 9 or 16.")
     meshes = _json.as_list(document.json.get("meshes", []), f"{document.name}: meshes")
-    if ours.get("version") == QUANTISED:
+    rounded = ours.get("version") == QUANTISED
+    if rounded:
         facts = _json.as_list(ours.get("meshes"), f"{document.name}: extras.fourd.meshes")
         if len(facts) != len(meshes) or len(meshes) > 32:
             raise FormatError(f"{document.name}: there are {len(meshes)} meshes and facts about {len(facts)} of them.")
         parts = [_quantised.read(document, i, fact, coefficients) for i, fact in enumerate(facts)]
     else:
         parts = [_read_primitive(document, i, coefficients) for i in range(len(meshes[:2]))]
-    if sum(map(len, parts)) != count or (ours.get("version") != QUANTISED and len(meshes) > 2):
+    if sum(map(len, parts)) != count or (len(meshes) > 2 and not rounded):
         raise FormatError(f"{document.name}: {count} splats in at most two meshes are expected; they are not there.")
-    if parts and ours.get("version") == QUANTISED:
+    if parts and rounded:
         return Splats.concat(parts)
     if not parts:
         three, one = torch.zeros(0, 3), torch.zeros(0)

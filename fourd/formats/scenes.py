@@ -45,11 +45,13 @@ def read(path: str | Path) -> tuple[Splats, Cameras, Sound | None, Provenance]:
     except OSError as error:
         raise FormatError(f"Cannot read {path}: {error.strerror or error}.") from error
     if path.suffix.lower() == ".glb" or head[:4] == b"glTF":
-        from fourd.formats import glb
+        from fourd.formats import glb, khr
 
         if glb.is_ours(path):
             return glb.read(path)
-    got = _contents(path, head)
+        got = khr.read(path)
+    else:
+        got = _contents(path, head)
     if len(got.splats) == 0 and got.cameras is None:
         raise FormatError(f"{path} holds neither splats nor cameras; there is nothing to see in it.")
     warnings = [*got.provenance.warnings, *(f"{path.name}: {text}" for text in got.warnings)]
@@ -62,10 +64,7 @@ def read(path: str | Path) -> tuple[Splats, Cameras, Sound | None, Provenance]:
 
 
 def _contents(path: Path, head: bytes) -> Contents:
-    if path.suffix.lower() == ".glb" or head[:4] == b"glTF":
-        from fourd.formats import khr
-
-        return khr.read(path)
+    """What a file that is no GLB holds."""
     if head[:5] == b"\x894DGS":
         from fourd.formats import fourdgs
 

@@ -19,6 +19,7 @@ from fourd.checked import checked
 from fourd.errors import InputError
 from fourd.files import replacing
 from fourd.formats import moment
+from fourd.formats._axes import POINT_SIGNS
 from fourd.geometry import pinhole
 from fourd.poses import inverse
 from fourd.types import Cameras, Frames, Splats
@@ -146,7 +147,7 @@ def _write(path: Path, place: np.ndarray, rgb: np.ndarray, made: Any) -> None:
     rgb = rgb.clip(0, 1)
     if kind == ".glb":
         # glTF's world is y up, and its colours of corners are linear.
-        place = place * np.array([1, -1, -1], np.float32)
+        place = place * POINT_SIGNS.numpy()
         rgb = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     rgba = np.concatenate([np.rint(rgb * 255), np.full((len(rgb), 1), 255)], 1).astype(np.uint8)
     thing = made(place, rgba)

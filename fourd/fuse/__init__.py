@@ -15,8 +15,9 @@ from fourd import native
 from fourd.events import Progress, Steps
 from fourd.fuse import moving, static
 from fourd.fuse.agreement import disagreement
-from fourd.fuse.views import View, Views, dilate
+from fourd.fuse.views import View, Views
 from fourd.geometry import clock
+from fourd.geometry.masks import grown
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Splats
 
 
@@ -79,6 +80,6 @@ def _unexplained(view: View, still: Splats, tolerance: float, config: FuseConfig
     raster = native.rasterize(still, view.K, view.world_from_cam, view.hw, view.time_s)
     # The mean over a few pixels: a texture half a pixel aside is no other light.
     off = torch.nn.functional.avg_pool2d((raster.rgb - view.rgb).permute(2, 0, 1), 5, 1, 2, count_include_pad=False)
-    wanted = dilate(view.moving, 2) | (raster.alpha < 0.6) | (off.abs().mean(0) > config.unexplained)
+    wanted = grown(view.moving, 2) | (raster.alpha < 0.6) | (off.abs().mean(0) > config.unexplained)
     there = (raster.alpha > 0.6) & ((raster.median_m / view.depth_m - 1).abs() < 2 * tolerance)
     return wanted, wanted & there & ~view.moving

@@ -15,6 +15,7 @@ from fourd.fuse.cloud import Cloud
 from fourd.fuse.sharpen import REACH
 from fourd.fuse.static import lift
 from fourd.fuse.views import View
+from fourd.geometry import clock, survey
 from fourd.native.fusion import Planes
 from fourd.types import INVENTED, Cameras, Splats
 
@@ -95,7 +96,7 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt
     invented = invented[takes < PLAIN]
     # What went hid more of its kind, its undercoat above all.
     takes = yield from _takes(splats, invented, cameras, 1)
-    picked = torch.linspace(0, len(cameras) - 1, min(_COMPARED, len(cameras))).round().long()
+    picked = clock.spread(len(cameras), _COMPARED)
     compared, truth = cameras[picked], list(filmed[picked].float() / 255)
     before = [_draw(splats, compared, i) for i in range(len(compared))]
     covered = [had.alpha > 0.5 for had in before]
@@ -131,12 +132,7 @@ def _takes(splats: Splats, invented: Splats, cameras: Cameras, round_: int) -> S
 
 def _inner(cameras: Cameras) -> Cameras:
     """The same cameras without the outermost ``_RIM`` pixels, where that leaves any."""
-    h, w = (side - 2 * _RIM for side in cameras.hw)
-    if min(h, w) < 1:
-        return cameras
-    K = cameras.K.clone()
-    K[:, :2, 2] -= _RIM
-    return cameras.replace(K=K, hw=(h, w))
+    return survey.wider(cameras, -_RIM) if min(cameras.hw) > 2 * _RIM else cameras
 
 
 def _draw(splats: Splats, cameras: Cameras, i: int) -> native.Picture:

@@ -12,7 +12,8 @@ from torch import Tensor
 from fourd.events import Progress, Steps
 from fourd.fuse.cloud import SIGMA_PX, Cloud
 from fourd.fuse.neighbours import around
-from fourd.fuse.views import View, Views, dilate
+from fourd.fuse.views import View, Views
+from fourd.geometry.masks import grown
 from fourd.native.evidence import Evidence, evidence
 from fourd.native.fusion import Planes, consistency, redundant
 
@@ -48,7 +49,7 @@ class Keyframes(NamedTuple):
         planes = Planes.empty(K, pose, views[0].hw)
         for k, view in enumerate(views):
             # Nobody looks at what moves, nor just beside it.
-            planes.fill(k, view.depth_m, view.confidence, ~dilate(view.moving, 2))
+            planes.fill(k, view.depth_m, view.confidence, ~grown(view.moving, 2))
         return Keyframes(views, planes, rgb)
 
     def every(self, step: int) -> Keyframes:

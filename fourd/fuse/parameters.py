@@ -18,6 +18,8 @@ logarithms, opacity as a logit, the turn as a change of the unit quaternion, col
 
 _WIDTHS = {"place": 3, "size": 3, "turn": 4, "opacity": 1, "velocity": 3}
 """Columns of each parameter; the colour has the rest."""
+_OPACITY, _COLOUR = 10, sum(_WIDTHS.values())
+"""Where these two begin."""
 _BY_SPLAT = ("_width_m", "_width_mps", "_value", "_first", "_second", "_count", "_asked", "_pull")
 _BETA1, _BETA2 = 0.9, 0.99
 _APART = 0.6
@@ -36,8 +38,8 @@ class Parameters:
         self._width_mps = self._width_m * torch.where(lives, 1 / splats.duration_s, 0.0)[:, None]
         self._widths = [*_WIDTHS.values(), 3 * k]
         value = splats.mean_m.new_zeros((n, sum(self._widths)))
-        value[:, 10] = torch.logit(splats.opacity.clamp(1e-3, 0.999))
-        value[:, 14:] = splats.colour.reshape(n, 3 * k)
+        value[:, _OPACITY] = torch.logit(splats.opacity.clamp(1e-3, 0.999))
+        value[:, _COLOUR:] = splats.colour.reshape(n, 3 * k)
         self._value, self._first, self._second = value, torch.zeros_like(value), torch.zeros_like(value)
         rates = [RATES[name] for name in (*_WIDTHS, "colour")]
         self._rates = torch.repeat_interleave(value.new_tensor(rates), torch.tensor(self._widths, device=value.device))
@@ -94,7 +96,7 @@ class Parameters:
         """
         assert rows.grad is not None  # Colour always has a part in a picture.
         self._asked.index_add_(0, index, torch.ones_like(index, dtype=torch.int32))
-        shown = torch.nonzero((rows.grad[:, 14:] != 0).any(1))[:, 0]
+        shown = torch.nonzero((rows.grad[:, _COLOUR:] != 0).any(1))[:, 0]
         index, slope = index[shown], rows.grad.index_select(0, shown)
         count = self._count.index_select(0, index) + 1
         self._count.index_copy_(0, index, count)

@@ -88,8 +88,7 @@ def refine(
         if best is not None and (step + 1) * _EXAMS // steps > step * _EXAMS // steps:
             mark = lesson.exam(learnt, held)
             if mark >= best[0]:
-                learnt = best[1]
-                lesson.nudges.restore(best[2])
+                _, learnt, lesson.nudges = best
                 break
             best = (mark, learnt.snapshot(), lesson.nudges.snapshot())
         if config.grow > 0 and step + 1 == steps // 2:
@@ -112,7 +111,7 @@ class _Lesson:
 
     def __init__(self, clip: Clip, maps: DepthMaps, cameras: Cameras, config: RefineConfig) -> None:
         self.clip, self.maps, self.cameras, self.config = clip, maps, cameras, config
-        self.nudges = Nudges(cameras, _middle(maps).to(cameras.K.device))
+        self.nudges = Nudges(cameras, _middle(maps).to(cameras.K.device), config.nudge)
 
     def learn(self, learnt: Parameters, i: int, pace: float) -> None:
         """One step towards frame ``i``."""
@@ -122,7 +121,7 @@ class _Lesson:
         loss = self._loss(self._draw(learnt.splats(index, rows), i, self.nudges.pose(i, nudge)), i)
         (loss + self.config.keep * learnt.strayed(rows)).backward()
         learnt.learn(index, rows, pace)
-        self.nudges.learn(i, nudge, pace * self.config.nudge)
+        self.nudges.learn(i, nudge, pace)
 
     @torch.no_grad()
     def exam(self, learnt: Parameters, frames: list[int]) -> float:

@@ -17,7 +17,8 @@ from fourd.events import Progress, Steps
 from fourd.fuse.cloud import SIGMA_PX, Cloud
 from fourd.fuse.keyframes import LOST, gather
 from fourd.fuse.sharpen import sharpen
-from fourd.fuse.views import View, Views, dilate
+from fourd.fuse.views import View, Views
+from fourd.geometry.masks import grown
 from fourd.native.evidence import Evidence
 from fourd.native.fusion import discs
 
@@ -89,5 +90,5 @@ def _holds(cloud: Cloud, verdict: Evidence) -> Bool[Tensor, " n"]:
 def _close(cloud: Cloud, view: View) -> Cloud:
     """Add the still pixels of a frame that no disc covers."""
     raster = native.rasterize(cloud.coated().splats(), view.K, view.world_from_cam, view.hw, view.time_s)
-    open_ = (raster.alpha < 0.5) & ~dilate(view.moving, 2)
+    open_ = (raster.alpha < 0.5) & ~grown(view.moving, 2)
     return Cloud.concat([cloud, lift(view, open_)]) if bool(open_.any()) else cloud

@@ -133,16 +133,6 @@ def _linear(x: Tensor, hw: tuple[int, int]) -> Tensor:
     return x if x.shape[-2:] == hw else F.interpolate(x[None], hw, mode="bilinear", align_corners=False)[0]
 
 
-def dilate(mask: Bool[Tensor, "h w"], radius_px: int) -> Bool[Tensor, "h w"]:
-    """Grow a mask by a square of ``radius_px`` to every side."""
-    import cv2
-
-    if not bool(mask.any()):
-        return mask
-    side = 2 * radius_px + 1
-    return torch.from_numpy(cv2.dilate(mask.numpy().view("u1"), cv2.getStructuringElement(0, (side, side)))) > 0
-
-
 def pick(image: Tensor, xy: Float[Tensor, "n 2"]) -> Tensor:
     """Values of the pixels that contain the points (x, y), clamped to the picture.
 

@@ -46,7 +46,7 @@ def rings(source: Cameras, focus_m: float, range_deg: float) -> list[Cameras]:
     if not 0 < range_deg <= 90:
         raise InputError(f"The range is {range_deg:g} degrees; it must be above 0 and at most 90 to either side.")
     steps = math.ceil(range_deg / STEP_DEG)
-    wide = _wider(source)
+    wide = wider(source, math.ceil(MARGIN * max(source.hw)))
     picked = [wide[k : k + 1] for k in moments(source, focus_m)]
     return [
         _pair(camera, focus_m, math.radians(range_deg * (step + 1) / steps))
@@ -74,12 +74,12 @@ def moments(source: Cameras, focus_m: float) -> list[int]:
     return sorted(dict.fromkeys(spread_out), key=lambda k: abs(k - (len(source) - 1) / 2))
 
 
-def _wider(source: Cameras) -> Cameras:
-    """The same cameras, which see ``MARGIN`` more to every side at the same scale."""
-    more = math.ceil(MARGIN * max(source.hw))
-    K = source.K.clone()
-    K[:, :2, 2] += more
-    return source.replace(K=K, hw=(source.hw[0] + 2 * more, source.hw[1] + 2 * more))
+@checked
+def wider(cameras: Cameras, more_px: int) -> Cameras:
+    """The same cameras, whose pictures show so many pixels more on each side, or fewer, at the same scale."""
+    K = cameras.K.clone()
+    K[:, :2, 2] += more_px
+    return cameras.replace(K=K, hw=(cameras.hw[0] + 2 * more_px, cameras.hw[1] + 2 * more_px))
 
 
 def _pair(camera: Cameras, focus_m: float, angle: float) -> Cameras:

@@ -27,8 +27,7 @@ from torch import Tensor
 from fourd.errors import InputError, LimitError, MissingError, missing
 from fourd.events import Progress, Steps, result
 from fourd.inpaint import embedded
-from fourd.inpaint.nouns import Holes, Pictures
-from fourd.inpaint.stretch import STAGE
+from fourd.inpaint.nouns import STAGE, Holes, Pictures
 
 _GREY = 0.5
 """What WanVACE wants to see in a hole."""
@@ -328,5 +327,5 @@ def load(
     local = Path(where).expanduser()
     if local.exists() or known is None:
         pipeline = _class_of(local)
-        return Hub(name, str(local), None, known.size if known else max(MODELS["sd"].size, 512), pipeline, how)
+        return Hub(name, str(local), None, known.size if known else MODELS["sd"].size, pipeline, how)
     return Hub(name, where, revision, known.size, known.pipeline, how)

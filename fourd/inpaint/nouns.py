@@ -12,6 +12,9 @@ from torch import Tensor
 from fourd import fields
 from fourd.errors import InputError
 
+STAGE = "inpaint"
+"""What progress is reported as."""
+
 
 @no_type_check  # Nouns check themselves, in words of their own.
 @dataclass(frozen=True, eq=False)

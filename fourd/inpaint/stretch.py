@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32
+from numpy import ndarray as Array
 from torch import Tensor
 
 from fourd.events import Progress, Steps
 from fourd.inpaint import background
-from fourd.inpaint.nouns import Holes, Pictures
-
-STAGE = "inpaint"
+from fourd.inpaint.background import Background
+from fourd.inpaint.nouns import STAGE, Holes, Pictures
 
 
 class Stretch:
@@ -25,9 +25,14 @@ class Stretch:
         rgb, inverse_depth = torch.empty_like(holes.pictures.rgb), torch.empty_like(holes.pictures.inverse_depth)
         for i in range(len(holes)):
             near = background.stretched(holes, i)
-            rgb[i], inverse_depth[i] = torch.from_numpy(near.rgb), torch.from_numpy(near.inverse_depth)
+            rgb[i] = torch.from_numpy(self.drawn(near, holes.pictures.known[i].cpu().numpy()))
+            inverse_depth[i] = torch.from_numpy(near.inverse_depth)
             yield Progress(STAGE, i + 1, len(holes))
         return holes.filled(rgb, inverse_depth)
+
+    def drawn(self, near: Background, known: Bool[Array, "h w"]) -> Float32[Array, "h w 3"]:
+        """The picture whose colours fill the hole; its depth is that of the background."""
+        return near.rgb
 
 
 def load(name: str) -> Stretch:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool
-from torch import Tensor
 
 from fourd.events import Steps
 from fourd.inpaint.nouns import Holes, Pictures
 from fourd.inpaint.stretch import Stretch
 
 
-class Copy:
+class Copy(Stretch):
     """The backend."""
 
     def __init__(self, least: float) -> None:
         self._least = least
 
-    def learn(self, clip: Pictures, masks: Bool[Tensor, "m h w"], seed: int) -> Steps[None]:
-        """Nothing to learn."""
-        yield from ()
-
     def fill(self, holes: Holes, seed: int) -> Steps[Pictures]:
         """See ``fourd.inpaint.Inpainter``. Nothing is drawn at random."""
-        return (yield from Stretch().fill(with_evidence(holes, self._least), seed))
+        return (yield from super().fill(with_evidence(holes, self._least), seed))
 
 
 def with_evidence(holes: Holes, least: float) -> Holes:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fourd import native
 from fourd.checked import checked
+from fourd.geometry.masks import grown
 from fourd.types import Cameras, Splats
 
 COVERED = 0.5
@@ -45,10 +46,6 @@ class Seen:
     """Regions that nothing covers, with the fringe around them: all the rest."""
     crack: Bool[Tensor, "n h w"]
     """The part of ``known`` that no splat covers."""
-    thin_rgb: Float32[Tensor, "n h w 3"]
-    """The colour of what covers a pixel a little; 0 where nothing does."""
-    thin: Float32[Tensor, "n h w"]
-    """How much it covers, 0 to 1."""
 
 
 @checked
@@ -81,8 +78,6 @@ def _look(splats: Splats, cameras: Cameras, i: int) -> tuple[Tensor, ...]:
         known,
         hole,
         crack,
-        torch.where(hole[..., None], rgb, 0.0),
-        torch.where(hole, raster.alpha, 0.0).clamp(0, 1),
     )
 
 
@@ -98,13 +93,6 @@ def regions(open_: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
     core = cv2.morphologyEx(mask, cv2.MORPH_OPEN, square)
     near = torch.from_numpy(cv2.dilate(core, square)) & torch.from_numpy(mask)
     return near[side:-side, side:-side] > 0
-
-
-@checked
-def grown(mask: Bool[Tensor, "h w"], radius_px: int) -> Bool[Tensor, "h w"]:
-    """A mask and all pixels within a square of ``radius_px`` to every side of it."""
-    side = 2 * radius_px + 1
-    return torch.from_numpy(cv2.dilate(mask.numpy().astype(np.uint8), np.ones((side, side), np.uint8))) > 0
 
 
 def _closed(values: Tensor, sure: Tensor, crack: Tensor) -> Tensor:

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from fourd.errors import InputError
 from fourd.events import Progress, Steps
+from fourd.geometry import clock
 from fourd.inpaint.embedded import code, detail, lessons, sampling, weights
 from fourd.inpaint.embedded.network import CHANNELS, Network
-from fourd.inpaint.nouns import Holes, Pictures
+from fourd.inpaint.nouns import STAGE, Holes, Pictures
 
 _KEPT = 5
 """Pictures of the clip that detail is taken from."""
@@ -70,7 +71,7 @@ class Embedded:
             pool = lessons.Pool(pictures, place, shapes, hw)
             yield from lessons.learn(network, pool, lessons.Plan(self._settings.lessons), seed)
         self._network = network
-        self._clip = clip[torch.linspace(0, len(clip) - 1, min(len(clip), _KEPT)).round().long()]
+        self._clip = clip[clock.spread(len(clip), _KEPT)]
 
     def fill(self, holes: Holes, seed: int) -> Steps[Pictures]:
         """See ``fourd.inpaint.Inpainter``."""
@@ -94,7 +95,7 @@ class Embedded:
             filled[i] = detail.lay(
                 skeletons[i], hole[i], values[i], known, opened, places, random, self._settings.detail
             )
-            yield Progress(lessons.STAGE, i + 1, len(holes))
+            yield Progress(STAGE, i + 1, len(holes))
         rgb = (0.5 * (filled[:, :3] + 1)).permute(0, 2, 3, 1).contiguous()
         return holes.filled(rgb, code.decode(filled[:, 3], unit))
 

@@ -19,8 +19,8 @@ from fourd.events import Progress, Steps
 from fourd.inpaint.embedded import code, parallax
 from fourd.inpaint.embedded.code import Small
 from fourd.inpaint.embedded.network import Network
+from fourd.inpaint.nouns import STAGE
 
-STAGE = "inpaint"
 _LOOSE = 1.5
 """Pictures are kept so much larger than the skeleton, so that lessons can look closer at a part."""
 

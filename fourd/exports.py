@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,11 +11,12 @@ import torch
 from fourd import events, formats, render
 from fourd.errors import InputError
 from fourd.files import growing
-from fourd.formats import depth_pictures, glb, html, sequence, surface, transforms
+from fourd.formats import colmap, depth_pictures, glb, html, sequence, surface, trajectory, transforms
+from fourd.formats.cameras import write_npz
 from fourd.geometry import clock
 from fourd.types import Cameras, Provenance, Sound, Splats
 
-Kind = Literal["splats", "points", "mesh", "depth"]
+Kind = Literal["splats", "points", "mesh", "depth", "cameras"]
 
 _MOMENT = "one moment"
 KINDS: dict[Kind, dict[str, str]] = {
@@ -30,6 +32,7 @@ KINDS: dict[Kind, dict[str, str]] = {
     "points": dict.fromkeys(surface.KINDS, _MOMENT),
     "mesh": dict.fromkeys(surface.KINDS, _MOMENT),
     "depth": dict.fromkeys(depth_pictures.KINDS, _MOMENT) | {"": "a folder of a .png for each frame"},
+    "cameras": {".json": "transforms.json", ".npz": "arrays", ".txt": "a trajectory", "": "a folder of a COLMAP model"},
 }
 """What each kind and suffix makes; the empty suffix stands for a new folder."""
 _MESH_VIEWS = 5
@@ -66,7 +69,9 @@ def write(
     middle_s = float(cameras.time_s[0] + cameras.time_s[-1]) / 2
     moment_s = middle_s if time_s is None else time_s
     whole: dict[str, Any] = {"splats": splats, "cameras": cameras, "sound": sound, "provenance": provenance}
-    if kind == "points":
+    if kind == "cameras":
+        _write_cameras(path, cameras)
+    elif kind == "points":
         surface.write_points(path, splats, moment_s)
     elif kind == "mesh":
         views = _at(cameras, moment_s)
@@ -95,6 +100,12 @@ def _at(cameras: Cameras, moment_s: float) -> Cameras:
     others = clock.spread(len(cameras), _MESH_VIEWS).tolist()
     chosen = cameras[torch.tensor(list(dict.fromkeys([first, *others])))]
     return chosen.replace(time_s=torch.full_like(chosen.time_s, moment_s))
+
+
+def _write_cameras(path: Path, cameras: Cameras) -> None:
+    kinds: dict[str, Callable[[Path, Cameras], None]]
+    kinds = {".json": transforms.write, ".npz": write_npz, ".txt": trajectory.write, "": colmap.write}
+    kinds[path.suffix.lower()](path, cameras)
 
 
 def _write_depth(path: Path, splats: Splats, cameras: Cameras, moment_s: float) -> None:

@@ -57,7 +57,7 @@ class Config:
     depth: str | DepthMaps = "parallax"
     """How to find depth: a backend's name, "file", or the depth maps themselves."""
     camera_file: Path | None = None
-    """With ``camera="file"``: transforms.json, a COLMAP text model's folder, or an .npz."""
+    """With ``camera="file"``: transforms.json, a COLMAP model's folder, a TUM trajectory, or an .npz."""
     depth_file: Path | None = None
     """With ``depth="file"``: an .npz, or a folder of 16-bit PNGs."""
     inpaint: str | Inpainter | None = None
@@ -181,9 +181,8 @@ def _camera_backend(config: Config) -> camera.Backend:
         cameras = config.camera
         if isinstance(cameras, str):
             assert config.camera_file is not None  # Checked above.
-            cameras = formats.read_cameras(config.camera_file, hw=clip.hw, time_s=clip.time_s)
+            cameras = yield from formats.reading_cameras(config.camera_file, hw=clip.hw, time_s=clip.time_s)
         _fits("cameras", len(cameras), clip)
-        yield from ()
         return cameras.resized(clip.hw).replace(time_s=clip.time_s)
 
     return given

@@ -64,7 +64,7 @@ class Scene:
         path: str | Path,
         *,
         time_s: float | None = None,
-        kind: Literal["splats", "points", "mesh", "depth"] = "splats",
+        kind: exports.Kind = "splats",
         exact: bool = False,
         spz_version: Literal[3, 4] = 3,
     ) -> None:
@@ -74,10 +74,11 @@ class Scene:
             path: Where to. Splats: ``.glb``, ``.4dgs``, ``.splatv`` and ``.html`` hold all moments, ``.ply``, ``.spz``
                 and ``.splat`` one, a new folder a ``.ply`` for each frame; ``.json`` the cameras. Points and meshes:
                 ``.ply`` or ``.glb``, of one moment. Depth: ``.png`` or ``.exr`` of one moment, a new folder of PNGs
-                of all frames.
+                of all frames. Cameras: ``.json`` (transforms.json), ``.npz``, ``.txt`` (a TUM trajectory), a new folder
+                (a COLMAP text model).
             time_s: The moment of a format of one moment; the middle of the clip by default.
-            kind: Splats; the centres of splats as points; the surface that the cameras see as a mesh; or the depth
-                that the source cameras see.
+            kind: Splats; the centres of splats as points; the surface that the cameras see as a mesh; the depth
+                that the source cameras see; or these cameras.
             exact: Do not round the splats of a ``.glb``.
             spz_version: Version of an ``.spz``.
         """

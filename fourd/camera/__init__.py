@@ -27,6 +27,7 @@ _BACKENDS = {
     "flow": ("fourd.camera.flow", "tracks and robust bundle adjustment; finds still and turning cameras by itself"),
     "still": ("fourd.camera.still", "one pose for all frames and an ordinary field of view"),
 }
+NAMES = tuple(_BACKENDS)
 
 
 def load(name: str) -> Backend:

@@ -16,7 +16,7 @@ def export(
     scene: SceneArg,
     /,
     out: Annotated[Path, arg(metavar="FILE", aliases=["-o"], help_behavior_hint="(required)")],
-    kind: Annotated[Literal["splats", "points", "mesh", "depth"], arg(name="as")] = "splats",
+    kind: Annotated[Literal["splats", "points", "mesh", "depth", "cameras"], arg(name="as")] = "splats",
     at: Annotated[float | None, optional("SECONDS", "the middle")] = None,
     exact: Annotated[bool, arg(help_behavior_hint="")] = False,
     spz_version: Literal[3, 4] = 3,
@@ -30,8 +30,9 @@ def export(
             as 3D Gaussians, and NAME a new folder of a .ply for each frame; NAME.json are the source cameras
             (transforms.json).
         kind: Splats; points (the centres of splats) or a mesh (the surface that the cameras see) of one moment, as
-            NAME.ply or NAME.glb; or depth, as NAME.png (16 bits, millimetres) or NAME.exr of one moment, or NAME, a
-            new folder of PNGs.
+            NAME.ply or NAME.glb; depth, as NAME.png (16 bits, millimetres) or NAME.exr of one moment, or NAME, a
+            new folder of PNGs; or the source cameras, as NAME.json (transforms.json), NAME.npz, NAME.txt (a TUM
+            trajectory), or NAME, a new folder of a COLMAP text model.
         at: The moment of what holds only one.
         exact: Keep every bit of the splats in a .glb, at 88 bytes each.
         spz_version: 3, which every reader of .spz knows, or 4.

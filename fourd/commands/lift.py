@@ -21,7 +21,7 @@ def lift(
     start: Annotated[float, arg(metavar="SECONDS")] = 0.0,
     duration: Annotated[float | None, optional("SECONDS", "to the end")] = None,
     fps: Annotated[float | None, optional("RATE", "every frame, at its own time")] = None,
-    camera: Annotated[str, arg(metavar="NAME")] = "flow",
+    camera: Annotated[str, arg(metavar="NAME|FILE")] = "flow",
     camera_file: Annotated[Path | None, optional("FILE", "none")] = None,
     depth: Annotated[str, arg(metavar="NAME")] = "parallax",
     depth_file: Annotated[Path | None, optional("FILE", "none")] = None,
@@ -45,8 +45,10 @@ def lift(
         start: Where in the clip to begin.
         duration: How much of the clip to lift.
         fps: Take so many frames a second.
-        camera: How to find the cameras: flow (from the pictures), still (the camera never moves) or file.
-        camera_file: The cameras: transforms.json, a COLMAP text model's folder, or .npz. Implies --camera file.
+        camera: How to find the cameras: flow (from the pictures), still (the camera never moves) or file; or the
+            file or folder itself.
+        camera_file: The cameras: transforms.json, a COLMAP model's folder, a TUM trajectory, or .npz. Implies
+            --camera file.
         depth: How to find depth: parallax (from the camera's motion), embedded (a small network), prior (a plain
             guess) or file.
         depth_file: The depth maps: .npz, or a folder of 16-bit PNGs. Implies --depth file.
@@ -79,6 +81,8 @@ def lift(
         "pixels": limits_pixels,
         "bytes": limits_bytes,
     }
+    if camera_file is None and _is_path(camera):
+        camera_file = Path(camera)
     config = pipeline.Config(
         camera="file" if camera_file else camera,
         camera_file=camera_file,
@@ -114,3 +118,11 @@ def lift(
         f"  fourd view {quoted(target)}\n"
         f"  fourd render {quoted(target)} --path orbit -o {quoted(target.with_name(f'{target.stem}_orbit.mp4'))}",
     )
+
+
+def _is_path(camera: str) -> bool:
+    """Whether this is a file of cameras and not the name of a way to find them, which never has a dot or a slash."""
+    from fourd.camera import NAMES
+
+    path = Path(camera)
+    return path.name != camera or bool(path.suffix) or (path.exists() and camera not in (*NAMES, "file"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fourd.events import Steps
     from fourd.types import Cameras, DepthMaps, Provenance, Sound, Splats
 
 OF_ONE_MOMENT = (".ply", ".spz", ".splat")
@@ -29,10 +30,17 @@ def read_scene(path: str | Path) -> tuple[Splats, Cameras, Sound | None, Provena
 
 
 def read_cameras(path: str | Path, *, hw: tuple[int, int] | None = None, time_s: Tensor | None = None) -> Cameras:
-    """Cameras from COLMAP text, transforms.json or .npz; see ``fourd.formats.cameras.read_cameras``."""
+    """Cameras from COLMAP, transforms.json, a trajectory or .npz; see ``fourd.formats.cameras.read_cameras``."""
     from fourd.formats import cameras
 
     return cameras.read_cameras(path, hw=hw, time_s=time_s)
+
+
+def reading_cameras(path: str | Path, *, hw: tuple[int, int], time_s: Tensor) -> Steps[Cameras]:
+    """The same, as a generator that also says what had to be assumed."""
+    from fourd.formats import cameras
+
+    return cameras.reading(path, hw=hw, time_s=time_s)
 
 
 def read_depth(

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from fourd import events
 from fourd.checked import checked
 from fourd.errors import FormatError, InputError
 from fourd.files import replacing
@@ -42,16 +43,13 @@ def write(path: str | Path, cameras: Cameras, *, file_paths: list[str] | None = 
     file_paths = file_paths or [f"images/frame_{i:05d}.png" for i in range(len(cameras))]
     if len(file_paths) != len(cameras):
         raise InputError(f"{len(file_paths)} file_paths for {len(cameras)} cameras; there must be one for each.")
-    if bool((cameras.K[:, 0, 1] != 0).any()):
-        raise InputError("Cameras.K is skewed; transforms.json cannot say so.")
     h, w = cameras.hw
+    lenses = _cameras.lens(cameras, "transforms.json")
     poses = (cameras.world_from_cam.cpu().double() @ GL_FROM_CV).tolist()
     frames = [
         {"file_path": name, "transform_matrix": pose, "time": time_s}
-        | {"fl_x": K[0][0], "fl_y": K[1][1], "cx": K[0][2], "cy": K[1][2], "w": w, "h": h}
-        for name, pose, time_s, K in zip(
-            file_paths, poses, cameras.time_s.tolist(), cameras.K.double().tolist(), strict=True
-        )
+        | {"fl_x": fx, "fl_y": fy, "cx": cx, "cy": cy, "w": w, "h": h}
+        for name, pose, time_s, (fx, fy, cx, cy) in zip(file_paths, poses, cameras.time_s.tolist(), lenses, strict=True)
     ]
     with replacing(path) as fresh:
         fresh.write_text(json.dumps({"camera_model": "PINHOLE", "frames": frames}, indent=1) + "\n")
@@ -61,7 +59,7 @@ def write(path: str | Path, cameras: Cameras, *, file_paths: list[str] | None = 
 def read(
     path: str | Path, *, hw: tuple[int, int] | None = None, time_s: Float64[Tensor, " t"] | None = None
 ) -> Cameras:
-    """Read cameras, in the order of the file.
+    """Read cameras, in the order of the file, for a clip; see ``fourd.formats.cameras.read_cameras``.
 
     Args:
         path: The file. Intrinsics may stand at its top or with each frame; ``camera_angle_x`` will do.
@@ -73,6 +71,11 @@ def read(
         FormatError: If the file is broken, or its lenses are distorted, or its pictures differ in size.
         InputError: If size or times are neither in the file nor given, or do not fit the clip.
     """
+    return events.result(_cameras.fitted(found(path, hw=hw), hw=hw, time_s=time_s))
+
+
+def found(path: str | Path, *, hw: tuple[int, int] | None = None) -> _cameras.Found:
+    """What the file says; ``hw`` is the size of pictures where it does not."""
     document = _json.read(path)
     frames = _json.as_list(document.get("frames"), f"{path}: frames")
     if not frames:
@@ -80,7 +83,7 @@ def read(
     model = document.get("camera_model", "PINHOLE")
     if model not in _MODELS:
         raise FormatError(f"{path} has the camera model {model!r:.60}; only {', '.join(_MODELS)} are read.")
-    K, poses, times, sizes = [], [], [], set()
+    K, poses, times, names, sizes = [], [], [], [], set()
     for i, frame in enumerate(frames):
         where = f"{path}: frames[{i}]"
         merged = document | _json.as_dict(frame, where)
@@ -88,20 +91,20 @@ def read(
         sizes.add(size)
         K.append(_intrinsics(merged, size or hw, where))
         poses.append(_json.as_floats(merged.get("transform_matrix"), 16, f"{where}.transform_matrix"))
+        names.append(str(merged.get("file_path", "")))
         times.append(_json.as_float(merged["time"], f"{where}.time") if "time" in merged else None)
     if len(sizes) > 1:
         raise FormatError(f"{path} has pictures of different sizes; they must all be equal.")
     known = [t for t in times if t is not None]
     if len(known) not in (0, len(frames)):
         raise FormatError(f"{path} has a time for {len(known)} of {len(frames)} frames; it must have all or none.")
-    return _cameras.fitted(
-        path,
+    return _cameras.Found(
+        str(path),
         torch.tensor(K, dtype=torch.float64).reshape(-1, 3, 3),
         torch.tensor(poses, dtype=torch.float64).reshape(-1, 4, 4) @ GL_FROM_CV,
-        file_hw=sizes.pop(),
-        file_time_s=torch.tensor(known, dtype=torch.float64) if known else None,
-        hw=hw,
-        time_s=time_s,
+        hw=sizes.pop(),
+        time_s=torch.tensor(known, dtype=torch.float64) if known else None,
+        names=names,
     )
 
 

@@ -75,6 +75,17 @@ def test_lift_hands_every_option_on(run: Run, clip: Path, stand_in: list[tuple[C
     assert (config.depth, config.depth_file) == ("file", Path("d.npz"))
 
 
+def test_the_file_may_stand_in_place_of_the_name(run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]) -> None:
+    for folder in ("model", "still"):
+        Path(folder).mkdir()
+    for camera in ("c.json", "no/such", "model", "./still"):
+        run("lift", clip, "--camera", camera, "--no-sheet")
+        assert (stand_in[-1][1].camera, stand_in[-1][1].camera_file) == ("file", Path(camera))
+    for camera in ("still", "nonsense"):
+        run("lift", clip, "--camera", camera, "--no-sheet")
+        assert (stand_in[-1][1].camera, stand_in[-1][1].camera_file) == (camera, None)
+
+
 def test_defaults_of_lift_are_those_of_config(run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]) -> None:
     run("lift", clip, "--no-sheet")
     expected = Config()

@@ -9,6 +9,7 @@ checks annotations meanwhile, which takes ten times as long as the reading.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gzip
 import json
 import re
@@ -28,6 +29,7 @@ from fourd.errors import FourdError
 from fourd.formats import (
     camera_path,
     cameras,
+    colmap,
     depth,
     depth_pictures,
     fourdgs,
@@ -37,6 +39,7 @@ from fourd.formats import (
     splat,
     splatv,
     spz,
+    trajectory,
     transforms,
 )
 from tests.formats import samples, test_khr
@@ -141,6 +144,14 @@ def _read_depth(path: Path) -> object:
     return depth.read_depth(path if path.suffix == ".npz" else path.parent, torch.eye(3)[None], (6, 8))
 
 
+def _model(path: Path, binary: int) -> None:
+    colmap.write(path.parent, samples.upright(2), binary=bool(binary))
+
+
+def _read_model(path: Path) -> object:
+    return cameras.read_cameras(path.parent, time_s=torch.arange(2, dtype=torch.float64))
+
+
 @dataclasses.dataclass(frozen=True)
 class Format:
     """How a small file of a format is made, broken and read."""
@@ -167,6 +178,12 @@ def formats() -> list[Format]:
         Format("x.splat", lambda p: splat.write(p, splats, 1.5), splat.read),
         Format("transforms.json", lambda p: transforms.write(p, lenses), cameras.read_cameras),
         Format("camera_path.json", lambda p: camera_path.write(p, lenses, fps=24), camera_path.read),
+        Format("t.txt", lambda p: trajectory.write(p, lenses), cameras.read_cameras),
+        *(
+            Format(f"{name[:6]}{binary:d}/{name}", functools.partial(_model, binary=binary), _read_model)
+            for binary, names in enumerate((("cameras.txt", "images.txt"), ("cameras.bin", "images.bin")))
+            for name in names
+        ),
         Format(
             "cameras.npz",
             lambda p: np.savez(p, K=K, world_from_cam=pose, hw=samples.HW, time_s=np.zeros(1)),

@@ -246,7 +246,8 @@ def test_without_openexr_it_says_what_to_install(tmp_path: Path, monkeypatch: py
 @pytest.mark.needs("native")
 def test_every_kind_and_suffix_makes_something(tmp_path: Path) -> None:
     whole = {"splats": seen(), "cameras": samples.upright(2), "sound": None, "provenance": Provenance()}
-    whole["cameras"] = whole["cameras"].replace(world_from_cam=torch.eye(4).repeat(2, 1, 1))
+    lens = whole["cameras"].K[:1].expand(2, 3, 3)  # One, because a trajectory knows no more.
+    whole["cameras"] = whole["cameras"].replace(world_from_cam=torch.eye(4).repeat(2, 1, 1), K=lens)
     made = 0
     for kind, suffixes in exports.KINDS.items():
         for suffix in suffixes:
@@ -254,6 +255,6 @@ def test_every_kind_and_suffix_makes_something(tmp_path: Path) -> None:
             exports.write(path, **whole, kind=kind, time_s=1.5)
             made += 1
             assert path.is_dir() if not suffix else path.stat().st_size > 0
-    assert made == len(list(tmp_path.iterdir())) == 16
+    assert made == len(list(tmp_path.iterdir())) == 20
     with pytest.raises(InputError, match=r"Cannot export mesh to 'a.spz'. Known are NAME.ply, NAME.glb"):
         exports.write(tmp_path / "a.spz", **whole, kind="mesh")

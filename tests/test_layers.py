@@ -14,7 +14,7 @@ STAGES = {"media", "generate", "motion", "camera", "depth", "fuse", "inpaint", "
 
 TIERS: list[set[str]] = [
     {"errors", "checked"},
-    {"events", "fields", "files", "poses", "sounds"},
+    {"backends", "events", "fields", "files", "hub", "poses", "sounds", "srgb"},
     {"types"},
     {"native"},
     {"geometry"},

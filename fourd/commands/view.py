@@ -28,7 +28,7 @@ def view(
     """Look at a scene in a browser, until Ctrl-C.
 
     Args:
-        scene: A scene that `fourd lift` made, or a .4dgs, .splatv, .ply, .spz or .splat.
+        scene: A scene that `fourd lift` made, another program's GLB, or a .4dgs, .splatv, .ply, .spz or .splat.
         host: Where to listen; other machines reach 127.0.0.1 only through a tunnel.
         port: Where to listen; 0 takes any that is free.
         allow_network: Let --host be an address that other machines reach.
@@ -62,7 +62,10 @@ def view(
 @contextlib.contextmanager
 def playable(scene: Path) -> Iterator[Path]:
     """The file that the player reads: the scene's own, or one made of it that goes when nobody looks any more."""
-    if scene.suffix.lower() not in {".4dgs", ".splatv", ".ply", ".spz", ".splat"}:
+    from fourd.formats import glb, scenes
+
+    kind = scene.suffix.lower()
+    if kind not in scenes.READ or (kind == ".glb" and glb.is_ours(scene)):
         yield scene
         return
     with tempfile.TemporaryDirectory(prefix="fourd-") as folder:

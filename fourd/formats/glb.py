@@ -20,6 +20,7 @@ from fourd.formats import _gltf, _heard, _json, _notes, _quantised
 from fourd.formats._axes import GL_FROM_CV
 from fourd.formats._quantised import EXTENSION
 from fourd.geometry import rigid
+from fourd.srgb import linear
 from fourd.types import Cameras, Provenance, Sound, Splats
 
 VERSION, QUANTISED = 1, 2
@@ -160,8 +161,7 @@ def _harmonics(count: int) -> list[str]:
 def _fallback_colour(splats: Splats) -> np.ndarray:
     """Colour and opacity for viewers that know no splats: linear, as glTF wants it, in 16 bits."""
     srgb = splats.rgb.detach().cpu().numpy().clip(0, 1)
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    rgba = np.concatenate([linear, splats.opacity.detach().cpu().numpy()[:, None]], 1)
+    rgba = np.concatenate([linear(srgb), splats.opacity.detach().cpu().numpy()[:, None]], 1)
     return np.rint(rgba * 65535).astype(np.uint16)
 
 

@@ -24,6 +24,7 @@ from fourd.formats._quantised import EXTENSION
 from fourd.formats.contents import Contents
 from fourd.geometry import rigid
 from fourd.native import reference
+from fourd.srgb import encoded
 from fourd.types import SH_C0, Cameras, Splats
 
 _UNEVEN = 1e-3
@@ -114,9 +115,8 @@ def _splats(document: _gltf.Document, mesh: Any, warnings: list[str]) -> Iterato
             raise FormatError(f"{document.name}: meshes[{mesh}]: its attributes are not equally many.")
         if says.get("colorSpace") == "lin_rec709_display":
             warnings.append("The colours of the file are linear: splats that lie over each other may look different.")
-            linear = np.clip(0.5 + SH_C0 * colour[0], 0, 1)
-            srgb = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-            colour = [((srgb - 0.5) / SH_C0).astype(np.float32)]
+            shown = encoded(np.clip(0.5 + SH_C0 * colour[0], 0, 1))
+            colour = [((shown - 0.5) / SH_C0).astype(np.float32)]
         yield moment.still(
             mean_m=torch.from_numpy(place),
             quat_wxyz=torch.from_numpy(turn[:, [3, 0, 1, 2]]),

@@ -22,6 +22,7 @@ from fourd.formats import moment
 from fourd.formats._axes import POINT_SIGNS
 from fourd.geometry import pinhole
 from fourd.poses import inverse
+from fourd.srgb import linear
 from fourd.types import Cameras, Frames, Splats
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _write(path: Path, place: np.ndarray, rgb: np.ndarray, made: Any) -> None:
     if kind == ".glb":
         # glTF's world is y up, and its colours of corners are linear.
         place = place * POINT_SIGNS.numpy()
-        rgb = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        rgb = linear(rgb)
     rgba = np.concatenate([np.rint(rgb * 255), np.full((len(rgb), 1), 255)], 1).astype(np.uint8)
     thing = made(place, rgba)
     options = {"tree_postprocessor": _unlit} if kind == ".glb" else {}

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
 from fourd.errors import InputError
+from fourd.srgb import encoded, linear
 
 _BORDER = 2  # Texels around every level, copied from its far side, so that bilinear look-ups wrap.
 
@@ -105,8 +106,7 @@ def _on_strip(picture: np.ndarray, height: int) -> np.ndarray:
     return np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0)))
 
 
-_STEPS = np.arange(256) / 255
-_LINEAR = np.where(_STEPS <= 0.04045, _STEPS / 12.92, ((_STEPS + 0.055) / 1.055) ** 2.4).astype(np.float32)
+_LINEAR = linear(np.arange(256) / 255).astype(np.float32)
 
 
 def linear_from_srgb(rgb: UInt8[np.ndarray, "*n 3"]) -> Float32[np.ndarray, "*n 3"]:
@@ -116,6 +116,4 @@ def linear_from_srgb(rgb: UInt8[np.ndarray, "*n 3"]) -> Float32[np.ndarray, "*n 
 
 def srgb_from_linear(light: np.ndarray) -> UInt8[np.ndarray, "*n 3"]:
     """Display values from light (IEC 61966-2-1); what is brighter than white becomes white."""
-    x = np.clip(light, 0, 1)
-    srgb = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.power(x, 1 / 2.4) - 0.055)
-    return (srgb * 255 + 0.5).astype(np.uint8)
+    return (encoded(np.clip(light, 0, 1)) * 255 + 0.5).astype(np.uint8)

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float32
 from fourd.generate.atlas import Atlas
 from fourd.generate.props import Lamp, Sky, Stage
 from fourd.generate.tracing import Hits, Moment, weigh
+from fourd.srgb import encoded
 
 _GOLDEN = 2.399963229728653  # The golden angle, in radians: points of a sunflower.
 
@@ -222,7 +223,7 @@ def _tone_table() -> np.ndarray:
     knee = 0.6
     shoulder = knee + (1 - knee) * (1 - np.exp(-(x - knee) / (1 - knee)))
     y = np.where(x < knee, x, shoulder)
-    return np.where(y <= 0.0031308, 12.92 * y, 1.055 * np.maximum(y, 1e-9) ** (1 / 2.4) - 0.055).astype(np.float32)
+    return encoded(y).astype(np.float32)
 
 
 _TONES = _tone_table()

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
+from fourd.srgb import encoded, linear
+
 _WHITE_NITS, _PEAK_NITS = 203.0, 1000.0
 
 # ITU-T H.273 code points, as libavutil numbers them.
@@ -102,9 +104,7 @@ def on_white(rgba: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h w 3"]:
 
 def srgb(light: Float32[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     """Linear light, 0 to 1, to sRGB (IEC 61966-2-1)."""
-    light = np.clip(light, 0, 1)
-    coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** np.float32(1 / 2.4) - 0.055)
-    return np.rint(coded * 255).astype(np.uint8)
+    return np.rint(encoded(np.clip(light, 0, 1)) * 255).astype(np.uint8)
 
 
 def pq_to_nits(code: Any) -> Any:
@@ -134,7 +134,7 @@ def _curve(white: int, pq: bool) -> Float32[np.ndarray, " 65536"]:
 @cache
 def _sdr_curve(white: int) -> Float32[np.ndarray, " 65536"]:
     code = np.minimum(np.arange(65536) / white, 1)
-    return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return linear(code).astype(np.float32)
 
 
 def _to_709(light: Float32[np.ndarray, "h w 3"], primaries: int) -> Float32[np.ndarray, "h w 3"]:

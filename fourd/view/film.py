@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -13,8 +11,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from fourd import media, render
-from fourd.errors import OutputError
 from fourd.events import Event, Progress
+from fourd.files import growing
 from fourd.geometry import clock, paths
 from fourd.scene import Scene
 from fourd.types import Cameras, Frames
@@ -74,7 +72,9 @@ def write(
         cells = [(f"{time_s:.2f} s", p) for time_s, p in zip(cameras.time_s.tolist(), developed, strict=True)]
         media.write_picture(path, contact_sheet(cells) if len(cells) > 1 else cells[0][1])
     else:
-        _write_folder(path, developed)
+        with growing(path) as folder:
+            for i, picture in enumerate(developed):
+                media.write_picture(folder / f"{i:05}.png", picture)
     return len(cameras)
 
 
@@ -118,21 +118,3 @@ def _of_sheet(cameras: Cameras) -> Cameras:
         same &= values.diff(dim=0).abs().amax((1, 2)) < 1e-6
     some = some[torch.cat([torch.ones(1, dtype=torch.bool), ~same])]
     return small(some, _SHEET_SIZE) if len(some) > 1 else some
-
-
-def _write_folder(path: Path, pictures: Iterator[Tensor]) -> None:
-    """Write 00000.png, 00001.png and so on into a new folder, which is there when all of them are."""
-    growing = None
-    try:
-        growing = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        for i, picture in enumerate(pictures):
-            media.write_picture(growing / f"{i:05}.png", picture)
-        growing.chmod(0o755)  # mkdtemp makes folders that only their owner can read.
-        growing.replace(path)  # An empty folder is replaced as a file would be.
-    except OutputError:
-        raise
-    except OSError as error:
-        raise OutputError(f"Cannot write pictures to {path}: {error.strerror or error}.") from error
-    finally:
-        if growing is not None:
-            shutil.rmtree(growing, ignore_errors=True)

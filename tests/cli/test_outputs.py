@@ -122,6 +122,10 @@ def test_scenes_of_others_are_scenes(run: Run, scene: Path) -> None:
     assert not file.exists()
     with playable(scene) as file:
         assert file == scene
+    # Splats that another program put into a GLB are read as such, and the player gets our own file.
+    Path("theirs.glb").write_bytes(scene.read_bytes().replace(b'"fourd":', b'"other":'))
+    with playable(Path("theirs.glb")) as file:
+        assert file != Path("theirs.glb") and len(Scene.open(file).splats) > 0
 
 
 def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,8 @@ export class Sorter {
    * @param {Store} store
    * @param {Alive} alive
    * @param {number[]} row a, b, c, d: depth is a x + b y + c z + d
-     * @param {number} margin_s take also those that are alive so much earlier or later
+   * @param {number} time_s
+   * @param {number} margin_s take also those that are alive so much earlier or later
    * @param {number} near what is not farther is left out
    * @param {Uint32Array} out at least as long as there are splats
    * @returns {number} how many

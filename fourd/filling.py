@@ -78,7 +78,7 @@ def fill(
             made += [_lifted(seen, filled, ring, unseen, i) for i in range(len(ring))]
     if not made:
         return Filled(splats.to(device), told)
-    check = invent.unobtrusive(splats, Splats.concat(made), cameras[picked], clip.frames[picked])
+    check = invent.unobtrusive(splats, Splats.concat(made), cameras, clip.frames)
     kept = yield from _part(check, _FILLING, 1.0)
     return Filled(Splats.concat([splats, kept]).to(device), told)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float32, UInt8
@@ -15,25 +15,28 @@ from fourd.fuse.cloud import Cloud
 from fourd.fuse.sharpen import REACH
 from fourd.fuse.static import lift
 from fourd.fuse.views import View
-from fourd.geometry import clock, survey
+from fourd.geometry import clock
 from fourd.native.fusion import Planes
 from fourd.types import INVENTED, Cameras, Splats
 
-PLAIN = 3e-3
-"""What takes more of a filmed picture than this goes at once. Counted in pixels: greatest share times sum of shares."""
+UNCHANGED_DB = 56.5
+"""It is enough if filmed pixels change by less than this, over all pictures together."""
 
-FAINT = (1e-3, 7e-4, 5e-4, 3e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5, 3e-6)
-"""Then what takes more than the first of these; if filmed pixels still change too much, more than the next."""
+_ROUNDS = 6
+"""At most so often splats go, and the pictures are compared again: behind what goes, something else may show."""
 
-UNCHANGED_DB = 56.0
-"""It is enough if filmed pixels change by less than this over all pictures that are compared, or if they come no less
-close to what was filmed. Where depth is poor, splats let what is behind them shine through, and that was black."""
+_PATIENT = 2
+"""After so many rounds it is enough, too, if the pictures come no less close to what was filmed. Where depth is poor,
+splats let what is behind them shine through, and that was black."""
 
-_COMPARED = 6
-"""Pictures that are compared."""
+_COMPARED = 48
+"""At most so many pictures are compared, evenly spread."""
 
-_RIM = 2
-"""Width in pixels of the rim of a filmed picture, where its splats end."""
+_MORE = 0.6
+"""To bring the change down to a share, what causes all but so much of that share goes."""
+
+COVERED = 0.5
+"""Pixels covered more were filmed; as ``Frames.hole``."""
 
 _SHARPENED = 2
 """How often a filled picture is drawn again to sharpen its discs."""
@@ -84,62 +87,61 @@ def _sharp(cloud: Cloud, rgb: Tensor, wanted: Tensor, camera: Cameras) -> Cloud:
 
 
 def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt8[Tensor, "t h w 3"]) -> Steps[Splats]:
-    """Keep the invented splats that no source camera sees before, or through, what it filmed.
+    """Let go of the invented splats that change filmed pixels, those that change them most first.
+
+    How much a splat changes pictures is the derivative of their squared change by its opacity, times its opacity. What
+    little of a ground shines through the same ground does no harm, and stays.
 
     Args:
         splats: What was filmed.
         invented: What is to be added.
-        cameras: Some of the cameras that filmed.
+        cameras: Those that filmed.
         filmed: What they filmed.
     """
-    takes = yield from _takes(splats, invented, cameras, 0)
-    invented = invented[takes < PLAIN]
-    # What went hid more of its kind, its undercoat above all.
-    takes = yield from _takes(splats, invented, cameras, 1)
     picked = clock.spread(len(cameras), _COMPARED)
-    compared, truth = cameras[picked], list(filmed[picked].float() / 255)
-    before = [_draw(splats, compared, i) for i in range(len(compared))]
-    covered = [had.alpha > 0.5 for had in before]
-    close_db = _alike_db([had.rgb for had in before], truth, covered)
-    kept = invented
-    for limit in FAINT:
-        kept = invented[takes < limit]
-        both = Splats.concat([splats, kept])
-        after = [_draw(both, compared, i).rgb for i in range(len(compared))]
-        if _alike_db(after, truth, covered) >= close_db:
+    cameras, film = cameras[picked], filmed[picked]
+    before = [_draw(splats, cameras, i) for i in range(len(cameras))]
+    pixels = sum(int((had.alpha > COVERED).sum()) for had in before)
+    budget = 3 * pixels * 10 ** (-UNCHANGED_DB / 10)
+    for k in range(_ROUNDS):
+        change, worse, harm = 0.0, 0.0, torch.zeros(len(invented))
+        for i, had in enumerate(before):
+            said = _harm(splats, invented, cameras, i, had, film[i])
+            change, worse, harm = change + said.change, worse + said.worse, harm + said.harm
+            yield Progress("inpaint", k * len(cameras) + i + 1, _ROUNDS * len(cameras))
+        if change <= budget or (k >= _PATIENT and worse <= 0):
             break
-        if _alike_db(after, [had.rgb for had in before], covered) > UNCHANGED_DB:
-            break
-    return kept
+        worst, order = harm.sort(descending=True)
+        left = harm.sum() - worst.cumsum(0)
+        enough = _MORE * budget / change * harm.sum()
+        invented = invented[
+            torch.ones(len(invented), dtype=torch.bool).index_fill(0, order[: int((left > enough).sum()) + 1], False)
+        ]
+    return invented
 
 
-def _takes(splats: Splats, invented: Splats, cameras: Cameras, round_: int) -> Steps[Tensor]:
-    """How much of the pictures, without their rims, each invented splat takes where it takes most.
+class _Harm(NamedTuple):
+    """What invented splats do to one filmed picture."""
 
-    Filmed splats end with the picture, so that at its rim half a pixel of black shines in from outside. What was made
-    up there belongs there.
-    """
-    takes = torch.zeros(len(invented))
+    change: float
+    """Summed squares over what was filmed."""
+    worse: float
+    """So much less close to what was filmed it comes, by the same measure; negative where it comes closer."""
+    harm: Float32[Tensor, " n"]
+    """How much of the change goes with each splat, if it goes."""
+
+
+def _harm(splats: Splats, invented: Splats, cameras: Cameras, i: int, before: native.Picture, film: Tensor) -> _Harm:
+    opacity = invented.opacity.clone().requires_grad_(True)
     both = Splats.concat([splats, invented])
-    cameras = _inner(cameras)
-    for i in range(len(cameras)):
-        K, pose, time_s = cameras.K[i], cameras.world_from_cam[i], float(cameras.time_s[i])
-        said = native.contribution(both, K, pose, cameras.hw, time_s)
-        takes = torch.maximum(takes, (said.peak * said.weight)[len(splats) :])
-        yield Progress("inpaint", round_ * len(cameras) + i + 1, 2 * len(cameras))
-    return takes
-
-
-def _inner(cameras: Cameras) -> Cameras:
-    """The same cameras without the outermost ``_RIM`` pixels, where that leaves any."""
-    return survey.wider(cameras, -_RIM) if min(cameras.hw) > 2 * _RIM else cameras
+    after = _draw(both.replace(opacity=torch.cat([splats.opacity, opacity])), cameras, i).rgb
+    there = before.alpha > COVERED
+    change = (after - before.rgb)[there].square().sum()
+    (by_opacity,) = torch.autograd.grad(change, opacity)
+    truth = film[there].float() / 255
+    worse = (after.detach()[there] - truth).square().sum() - (before.rgb[there] - truth).square().sum()
+    return _Harm(float(change.detach()), float(worse), (by_opacity * invented.opacity).clamp(min=0))
 
 
 def _draw(splats: Splats, cameras: Cameras, i: int) -> native.Picture:
     return native.draw(splats, cameras.K[i], cameras.world_from_cam[i], cameras.hw, float(cameras.time_s[i]))
-
-
-def _alike_db(some: list[Tensor], others: list[Tensor], parts: list[Tensor]) -> float:
-    """Peak signal-to-noise ratio over parts of all pictures together."""
-    error = torch.cat([(a - b)[part] for a, b, part in zip(some, others, parts, strict=True)]).double().square()
-    return -10 * math.log10(max(float(error.mean()), 1e-12)) if len(error) else math.inf

@@ -19,7 +19,7 @@ TIERS: list[set[str]] = [
     {"native"},
     {"geometry"},
     STAGES,
-    {"exports"},
+    {"exports", "interop"},
     {"scene"},
     {"filling"},
     {"pipeline"},

@@ -22,7 +22,7 @@ from fourd.types import INVENTED, Cameras, Splats
 UNCHANGED_DB = 56.5
 """It is enough if filmed pixels change by less than this, over all pictures together."""
 
-_ROUNDS = 6
+_ROUNDS = 10
 """At most so often splats go, and the pictures are compared again: behind what goes, something else may show."""
 
 _PATIENT = 2
@@ -32,7 +32,7 @@ splats let what is behind them shine through, and that was black."""
 _COMPARED = 48
 """At most so many pictures are compared, evenly spread."""
 
-_MORE = 0.6
+_MORE = 0.4
 """To bring the change down to a share, what causes all but so much of that share goes."""
 
 COVERED = 0.5

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from fourd import camera, depth, events, formats, fuse, inpaint, motion, native
+from fourd.depth import Backend as DepthBackend
 from fourd.errors import InputError
 from fourd.events import Finished, Started, Steps, Warned
 from fourd.filling import Filled, fill
@@ -54,8 +55,8 @@ class Config:
 
     camera: str | Cameras = "flow"
     """How to find the cameras: a backend's name, "file", or the cameras themselves."""
-    depth: str | DepthMaps = "parallax"
-    """How to find depth: a backend's name, "file", or the depth maps themselves."""
+    depth: str | DepthMaps | DepthBackend = "parallax"
+    """How to find depth: a backend's name, "file", the depth maps themselves, or the backend itself."""
     camera_file: Path | None = None
     """With ``camera="file"``: transforms.json, a COLMAP model's folder, a TUM trajectory, or an .npz."""
     depth_file: Path | None = None
@@ -188,16 +189,20 @@ def _camera_backend(config: Config) -> camera.Backend:
     return given
 
 
-def _depth_backend(config: Config) -> depth.Backend:
+def _depth_backend(config: Config) -> DepthBackend:
     """The same for depth."""
     if config.depth == "file" and config.depth_file is None:
         raise InputError("Config.depth is 'file' but Config.depth_file is not set; name the file to read.")
     if isinstance(config.depth, str) and config.depth != "file":
         return depth.load(config.depth)
+    if not isinstance(config.depth, str | DepthMaps):
+        return config.depth
+
+    handed = None if isinstance(config.depth, str) else config.depth
 
     def given(clip: Clip, cameras: Cameras, motion: Motion) -> Steps[DepthMaps]:
-        maps = config.depth
-        if isinstance(maps, str):
+        maps = handed
+        if maps is None:
             assert config.depth_file is not None  # Checked above.
             maps = formats.read_depth(config.depth_file, cameras.K, clip.hw)
         _fits("depth maps", len(maps), clip)
@@ -228,17 +233,24 @@ def _solves_cameras(config: Config) -> bool:
     return isinstance(config.camera, str) and config.camera != "file"
 
 
+def _finds_depth(config: Config) -> bool:
+    """Whether depth is found from the pictures, and not given."""
+    return not isinstance(config.depth, DepthMaps) and config.depth != "file"
+
+
 def _one_scale(config: Config, cameras: Cameras, maps: DepthMaps, moves: Motion) -> tuple[Cameras, DepthMaps]:
     """Bring cameras and depth to one unit: the given one, or else the median depth of the first frame."""
-    own_cameras = _solves_cameras(config)
-    own_depth = isinstance(config.depth, str) and config.depth != "file"
-    if own_cameras and not own_depth:
+    if not _solves_cameras(config):
+        return cameras, maps
+    if not _finds_depth(config):
         return camera.rescale(cameras, maps, moves), maps
-    if own_cameras and not maps.metric:
-        first = maps.depth_m[0][(maps.confidence[0] > 0) & torch.isfinite(maps.depth_m[0])]
-        unit = 1 / float(first.median()) if len(first) else 1.0
-        return cameras.scaled(unit), maps.scaled(unit)
-    return cameras, maps
+    if maps.unit_m is not None:
+        return cameras.scaled(maps.unit_m), maps.scaled(maps.unit_m).replace(metric=True, unit_m=None)
+    first = maps.depth_m[0][(maps.confidence[0] > 0) & torch.isfinite(maps.depth_m[0])]
+    middle = float(first.median()) if len(first) else 1.0
+    if maps.metric:  # Without parallax the cameras have a unit of their own: the median depth of the first frame.
+        return cameras.scaled(middle), maps
+    return cameras.scaled(1 / middle), maps.scaled(1 / middle)
 
 
 def _plain(config: Config) -> dict[str, Any]:

@@ -229,6 +229,8 @@ class DepthMaps(fields.Noun):
     """True if ``depth_m`` is in real metres and not only in units of the scene."""
     moving: Bool[Tensor, "t h w"] | None = None
     """Where the depth is that of a thing that moves on its own; None if whoever found the depth did not tell."""
+    unit_m: float | None = None
+    """How many metres one unit of ``depth_m`` is, by what somebody guessed; None if nobody did, or if it is metric."""
 
     def __post_init__(self) -> None:
         depth_m = fields.tensor("DepthMaps", "depth_m", self.depth_m, "t h w", torch.float32)
@@ -247,6 +249,8 @@ class DepthMaps(fields.Noun):
                     f"DepthMaps.depth_m is {tuple(depth_m.shape)} and moving {tuple(self.moving.shape)};"
                     " they must be of one size."
                 )
+        if self.unit_m is not None and not 0 < self.unit_m < float("inf"):
+            raise InputError(f"DepthMaps.unit_m is {self.unit_m}; it must be a number of metres above 0, or None.")
         fields.finite("DepthMaps", "confidence", confidence)
         fields.finite("DepthMaps", "K", self.K)
         if bool(((confidence < 0) | (confidence > 1)).any()):
@@ -276,7 +280,8 @@ class DepthMaps(fields.Noun):
 
     def scaled(self, factor: float) -> DepthMaps:
         """The same depth in a world that is ``factor`` times as large."""
-        return self.replace(depth_m=self.depth_m * factor)
+        unit_m = None if self.unit_m is None else self.unit_m / factor
+        return self.replace(depth_m=self.depth_m * factor, unit_m=unit_m)
 
 
 @dataclass(frozen=True, eq=False)

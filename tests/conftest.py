@@ -42,6 +42,7 @@ REASONS = {
     "nvrtc": _nvrtc,
     "gsplat": lambda: _importable("gsplat"),
     "diffusers": lambda: _importable("diffusers"),
+    "transformers": lambda: _importable("transformers"),
     "pycolmap": lambda: _importable("pycolmap"),
     "kornia": lambda: _importable("kornia"),
     "open3d": lambda: _importable("open3d"),

@@ -1,7 +1,7 @@
 """What is believed where parallax tells nothing.
 
-The embedded network's view of the frame, brought to the scale and shift of what parallax says of the same frame; or,
-where the weights are missing, the plain prior.
+What a reader of single pictures says of the frame, brought to the scale and shift of what parallax says of the same
+frame; or, where there is no reader, the plain prior.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray as Array
 
-from fourd.depth import align, embedded, prior
+from fourd.depth import align, prior
 from fourd.depth.common import Rig, shrink
+from fourd.depth.reading import Reader, fitted
 
 _ENOUGH = 200
 """Measured pixels that a frame needs to be aligned by itself."""
@@ -23,21 +24,33 @@ _NEVER = 0.3
 class Guess:
     """Inverse depth behind what parallax tells, frame by frame, in its unit."""
 
-    def __init__(self, rig: Rig, rho: dict[int, Float32[Array, "h w"]], sure: dict[int, Float32[Array, "h w"]]) -> None:
+    def __init__(
+        self,
+        rig: Rig,
+        rho: dict[int, Float32[Array, "h w"]],
+        sure: dict[int, Float32[Array, "h w"]],
+        reader: Reader | None,
+    ) -> None:
         """Note what was measured.
 
         Args:
             rig: Cameras at the working size.
             rho: Inverse depths of all frames.
             sure: How sure each is; above 0.5 it is believed.
+            reader: Who guesses; None for the prior.
         """
-        self._rig, self._rho, self._sure = rig, rho, sure
-        self._reader = embedded.Reader() if embedded.available() else None
+        self._rig, self._rho, self._sure, self._reader = rig, rho, sure, reader
         ratio = [(rho[i] / prior.surface(rig, i))[sure[i] > _SURE] for i in rho]
         every = np.concatenate(ratio)
         self._scale = float(np.median(every)) if len(every) else 1.0
+        self._metres: list[float] = []
         self.seen: Float32[Array, "h w"] | None = None
-        """The network's own view of the frame that was asked for last, up to a factor; None without a network."""
+        """The reader's own view of the frame that was asked for last; None without a reader."""
+
+    @property
+    def unit_m(self) -> float | None:
+        """How many metres parallax's unit is, by the frames asked for so far; None if nobody speaks of metres."""
+        return float(np.median(self._metres)) if self._metres else None
 
     def of(self, i: int, picture: UInt8[Array, "h2 w2 3"]) -> Float32[Array, "h w"]:
         """What is believed of frame ``i``."""
@@ -45,10 +58,14 @@ class Guess:
         told = self._sure[i] > _SURE
         if self._reader is None:
             return ramp
-        self.seen = seen = embedded.sharpened(self._reader.look(picture), shrink(picture, self._rig.hw))
+        reading = self._reader.look(picture)
+        self.seen = seen = fitted(reading, shrink(picture, self._rig.hw))
         if told.sum() < _ENOUGH:
             return ramp
         measured = self._rho[i][told]
+        if reading.metric:
+            # A depth is the unit over what was measured, and a metre over what was read.
+            self._metres.append(float(np.median(measured / seen[told])))
         scale, shift = align.scale_and_shift(seen[told], measured, self._sure[i][told])
         low, high = np.quantile(measured, [0.02, 0.98])
         return np.clip(scale * seen + shift, _NEVER * low, high / _NEVER).astype(np.float32)

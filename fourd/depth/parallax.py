@@ -1,7 +1,7 @@
 """Depth from the camera's travel: plane sweep, agreement between frames, completion along edges.
 
     motion, cameras ─> triangulate ─> range of depths, and whether there is any travel
-                            │ (none: the embedded network)
+                            │ (none: whoever reads single pictures, or the plain prior)
     pictures ─> match each frame with its neighbours ─> do the frames agree? ─> complete ─> movers, sky ─> enlarge
                 (plane sweep, semi-global matching)       (fuse, lend)
 
@@ -23,6 +23,8 @@ from fourd.depth import consistency, embedded, fill, matching, movers, neighbour
 from fourd.depth.backdrop import Backdrop
 from fourd.depth.common import MOVING, STAGE, UNHEARD, Rig, check, moving_mask, shrink, working_hw
 from fourd.depth.guess import Guess
+from fourd.depth.reading import Reader
+from fourd.depth.single import SinglePictures
 from fourd.events import Progress, Steps, Warned
 from fourd.geometry.regions import whole
 from fourd.types import Cameras, Clip, DepthMaps, Motion
@@ -37,7 +39,11 @@ _HELD = 64
 
 
 class Parallax:
-    """Plane sweep between the frames of a camera that travels; the embedded network where it does not."""
+    """Plane sweep between the frames of a camera that travels; a guess where it does not, and behind it."""
+
+    def __init__(self, reader: Reader | None) -> None:
+        """Take who guesses; None for the plain prior."""
+        self._reader = reader
 
     def __call__(self, clip: Clip, cameras: Cameras, motion: Motion) -> Steps[DepthMaps]:
         """See ``fourd.depth.Backend``."""
@@ -50,19 +56,19 @@ class Parallax:
             rig = Rig.of(cameras, hw, scale=middle)
             near = [neighbours.choose(rig, 1.0, i) for i in range(len(clip))]
             if any(near):
-                work = _Work(clip, motion, rig, near, low / middle, high / middle)
+                work = _Work(clip, motion, rig, near, low / middle, high / middle, self._reader)
                 yield from work.match()
                 work.fuse()
                 return (yield from work.finish(cameras, middle))
-        instead = "a small network's guess" if embedded.available() else "a plain prior"
+        instead = f"{self._reader.name}'s guess" if self._reader is not None else "a plain prior"
         yield Warned(STAGE, f"The camera hardly travels, so depth cannot be measured: {instead} stands in.")
-        stand_in = embedded.load() if embedded.available() else prior.load()
+        stand_in = SinglePictures(self._reader) if self._reader is not None else prior.load()
         return (yield from stand_in(clip, cameras, motion))
 
 
-def load() -> Parallax:
-    """The backend ``"parallax"``."""
-    return Parallax()
+def load(name: str = "parallax") -> Parallax:
+    """The backend ``"parallax"``, with the embedded network where its weights are there."""
+    return Parallax(embedded.Reader() if embedded.available() else None)
 
 
 @dataclass(eq=False)
@@ -76,6 +82,8 @@ class _Work:
     """With which frames each frame is matched."""
     low: float
     high: float
+    reader: Reader | None
+    """Who guesses where nothing was measured."""
     rho: dict[int, Float32[Array, "h w"]] = field(default_factory=dict)
     sure: dict[int, Float32[Array, "h w"]] = field(default_factory=dict)
 
@@ -134,7 +142,7 @@ class _Work:
     def finish(self, cameras: Cameras, middle: float) -> Steps[DepthMaps]:
         """Complete every frame, find what moves and place it, find the sky, and bring all to full size."""
         t = len(self.clip)
-        farthest, guess = self._farthest(), Guess(self.rig, self.rho, self.sure)
+        farthest, guess = self._farthest(), Guess(self.rig, self.rho, self.sure, self.reader)
         behind, shape = [], []
         for i in range(t):
             behind.append(guess.of(i, self.full(i)))
@@ -165,7 +173,9 @@ class _Work:
             depth = np.divide(1 / middle, rho, out=np.full_like(rho, np.inf), where=rho > 0)
             depth_m[i], confidence[i] = torch.from_numpy(depth), torch.from_numpy(trust)
         yield Progress(STAGE, 3 * t, 3 * t)
-        return DepthMaps(depth_m, confidence, cameras.K, moving=torch.from_numpy(np.stack(moving)))
+        # Lengths inside are `middle` times those outside.
+        unit_m = None if guess.unit_m is None else guess.unit_m * middle
+        return DepthMaps(depth_m, confidence, cameras.K, moving=torch.from_numpy(np.stack(moving)), unit_m=unit_m)
 
     def _completed(
         self, i: int, behind: Float32[Array, "h w"], farthest: float

@@ -59,6 +59,6 @@ class Prior:
         return DepthMaps(depth_m=depth_m, confidence=torch.full_like(depth_m, CONFIDENCE), K=cameras.K)
 
 
-def load() -> Prior:
+def load(name: str = "prior") -> Prior:
     """The backend ``"prior"``."""
     return Prior()

@@ -10,12 +10,13 @@ import torch
 from safetensors.torch import save_file
 
 from fourd import depth
-from fourd.depth import align, embedded, prior
+from fourd.depth import align, embedded, prior, still
 from fourd.depth.common import Rig
-from fourd.depth.embedded import still, weights
+from fourd.depth.embedded import weights
 from fourd.depth.embedded.network import Network
 from fourd.depth.embedded.reader import Reader
 from fourd.depth.guess import Guess
+from fourd.depth.reading import MOST, fitted
 from fourd.errors import FormatError, MissingError
 from fourd.events import Warned, result
 from fourd.geometry.rigid import matrix_from_rotvec
@@ -196,7 +197,7 @@ def test_a_still_camera_sees_one_still_world(shipped: Path) -> None:
     assert said == ["The camera hardly travels, so depth cannot be measured: a small network's guess stands in."]
     maps = result(depth.load("embedded")(world.clip, world.cameras, world.motion))
     assert torch.equal(maps.depth_m[0], maps.depth_m[2])
-    assert 0 < float(maps.confidence.min()) <= float(maps.confidence.max()) <= embedded.MOST
+    assert 0 < float(maps.confidence.min()) <= float(maps.confidence.max()) <= MOST
     again = result(depth.load("parallax")(world.clip, world.cameras, world.motion))
     assert torch.equal(maps.depth_m, again.depth_m)
 
@@ -216,12 +217,12 @@ def test_guesses_are_brought_to_what_was_measured(shipped: Path) -> None:
     world = still_camera(1)
     rig = Rig.of(world.cameras, (72, 96))
     picture = world.clip.frames[0].numpy()
-    seen = embedded.sharpened(Reader().look(picture), picture)
+    seen = fitted(Reader().look(picture), picture)
     sure = np.zeros((72, 96), np.float32)
     sure[::2] = 1
-    guess = Guess(rig, {0: 2.5 * seen}, {0: sure})
+    guess = Guess(rig, {0: 2.5 * seen}, {0: sure}, Reader())
     np.testing.assert_allclose(guess.of(0, picture), 2.5 * seen, rtol=0.02)
-    unmeasured = Guess(rig, {0: seen}, {0: 0 * sure})
+    unmeasured = Guess(rig, {0: seen}, {0: 0 * sure}, Reader())
     np.testing.assert_array_equal(unmeasured.of(0, picture), prior.surface(rig, 0))
 
 
@@ -229,6 +230,6 @@ def test_without_weights_the_prior_is_believed(unshipped: None) -> None:
     world = still_camera(1)
     rig = Rig.of(world.cameras, (72, 96))
     ramp, sure = prior.surface(rig, 0), np.ones((72, 96), np.float32)
-    guess = Guess(rig, {0: 3 * ramp}, {0: sure})
+    guess = Guess(rig, {0: 3 * ramp}, {0: sure}, None)
     np.testing.assert_allclose(guess.of(0, world.clip.frames[0].numpy()), 3 * ramp, rtol=1e-5)
     assert guess.seen is None

@@ -1,8 +1,7 @@
-"""One picture's inverse depth, as the network sees it."""
+"""One picture's inverse depth, as the network sees it, at the network's own working size."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -13,24 +12,13 @@ from numpy import ndarray as Array
 
 from fourd.depth.embedded import weights
 from fourd.depth.embedded.network import normalised
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What the network says of one picture, at its own working size."""
-
-    rho: Float32[Array, "h w"]
-    """Inverse depth, up to a factor; its geometric mean is 1."""
-    error: Float32[Array, "h w"]
-    """Expected relative error of ``rho``."""
-    alive: Float32[Array, "h w"]
-    """Probability that this could walk or drive away."""
-    small: UInt8[Array, "h w 3"]
-    """The picture at that size."""
+from fourd.depth.reading import Reading
 
 
 class Reader:
-    """The network with its weights."""
+    """The network with its weights: a ``fourd.depth.reading.Reader``."""
+
+    name = "a small network"
 
     def __init__(self, path: Path | None = None) -> None:
         """Load the weights; those that come with the package by default.
@@ -71,4 +59,4 @@ class Reader:
             0.5 * (x[0] + x[1].flip(1)) for x in (said.log_rho, said.log_error, torch.sigmoid(said.alive))
         )
         rho = torch.exp(log_rho - log_rho.mean())
-        return Reading(rho.numpy(), torch.exp(log_error).numpy(), alive.numpy(), small)
+        return Reading(rho.numpy(), torch.exp(log_error).numpy(), small, alive.numpy())

@@ -37,8 +37,8 @@ class StillWorld:
         self._mass: dict[int, Float32[Array, "h w"]] = {}
         self._last: tuple[int, Float32[Array, "h w"], Float32[Array, "h w"]] | None = None
 
-    def add(self, i: int, rho: Float32[Array, "h w"], still: Bool[Array, "h w"]) -> None:
-        """Add the guess of frame ``i``, brought to the scale and shift of those before."""
+    def add(self, i: int, rho: Float32[Array, "h w"], still: Bool[Array, "h w"]) -> Float32[Array, "h w"]:
+        """Add the guess of frame ``i``, brought to the scale and shift of those before; returns it as it was kept."""
         if self._rho:
             known, mass = self._blended(i)
             both = still & (mass > 0)
@@ -46,6 +46,7 @@ class StillWorld:
                 scale, shift = align.scale_and_shift(rho[both], known[both], np.ones(int(both.sum()), np.float32))
                 rho = np.maximum(scale * rho + shift, 0.02 * float(np.median(known[both]))).astype(np.float32)
         self.keep(i, rho, still)
+        return rho
 
     def keep(self, i: int, rho: Float32[Array, "h w"], still: Bool[Array, "h w"]) -> None:
         """Add a map as it is."""

@@ -11,8 +11,8 @@ import torch
 
 import fourd
 from fourd.errors import FourdError, InputError, MissingError
-from fourd.events import Finished, Progress, Started, Warned
-from fourd.types import Cameras, Clip, DepthMaps, Sound, SoundSource
+from fourd.events import Finished, Progress, Started, Steps, Warned
+from fourd.types import Cameras, Clip, DepthMaps, Motion, Sound, SoundSource
 from tests.fuse import worlds
 
 pytestmark = pytest.mark.needs("native")
@@ -133,11 +133,29 @@ def test_given_depth_scales_the_solved_cameras(filmed: tuple[Clip, Cameras, Dept
     )
 
 
+@pytest.mark.parametrize(("unit_m", "metric", "times"), [(2.0, False, 2.0), (None, True, 1.0), (None, False, None)])
+def test_depth_that_speaks_of_metres_makes_the_scene_metric(
+    unit_m: float | None, metric: bool, times: float | None, filmed: tuple[Clip, Cameras, DepthMaps]
+) -> None:
+    clip, _, maps = filmed
+
+    def found(clip: Clip, cameras: Cameras, motion: Motion) -> Steps[DepthMaps]:
+        yield Progress("depth", 1, 1)
+        return maps.replace(unit_m=unit_m, metric=metric)
+
+    scene = fourd.lift(clip, fourd.Config(camera="still", depth=found, quality="draft", inpaint="none"))
+    assert scene.provenance.metric == (times is not None)
+    assert scene.provenance.config["depth"] == "given"
+    wall_m = torch.tensor(worlds.WALL_M * times if times else worlds.WALL_M / float(maps.depth_m[0].median()))
+    torch.testing.assert_close(scene.render(scene.cameras[:1]).depth_m[0, 2, 2], wall_m, rtol=0.05, atol=0)
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
         (dict(camera="nonsense"), "nonsense"),
         (dict(depth="nonsense"), "nonsense"),
+        (dict(depth="./no/folder"), "is no depth model|needs the package 'transformers'"),
         (dict(camera="file"), "camera_file is not set"),
         (dict(depth="file"), "depth_file is not set"),
         (dict(camera=worlds.cameras(frames=4)), r"4 cameras were given for clip 'board', which has 6 frames"),

@@ -86,6 +86,8 @@ def test_depth_is_zero_where_unknown_and_may_be_infinite_where_sky() -> None:
         DepthMaps(depth, torch.ones(1, 1, 4), K)
     with pytest.raises(InputError, match="between 0 and 1"):
         DepthMaps(depth.abs().nan_to_num(1), torch.full((1, 1, 4), 1.5), K)
+    with pytest.raises(InputError, match=r"unit_m is -1.0; it must be a number of metres above 0, or None"):
+        DepthMaps(depth.abs().nan_to_num(1), torch.ones(1, 1, 4), K, unit_m=-1.0)
     with pytest.raises(InputError, match=r"moving \(1, 4, 1\); they must be of one size"):
         DepthMaps(depth.abs().nan_to_num(1), torch.ones(1, 1, 4), K, moving=torch.zeros(1, 4, 1, dtype=torch.bool))
 

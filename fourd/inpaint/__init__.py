@@ -5,9 +5,6 @@ The stage sees pictures, masks and depth and nothing else: never a splat, a came
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import inspect
 import os
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -15,7 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 from jaxtyping import Bool
 from torch import Tensor
 
-from fourd.errors import InputError, missing
+from fourd import backends
+from fourd.errors import InputError
 from fourd.events import Steps
 from fourd.inpaint.nouns import Holes, Pictures
 
@@ -79,12 +77,6 @@ def backend(name: str | Path, **options: Any) -> Inpainter:
     folder = name not in BACKENDS and (isinstance(name, Path) or os.sep in name or Path(name).exists())
     if name not in BACKENDS and not folder:
         raise InputError(f"There is no inpainter '{name}'. Choose one of: {', '.join(BACKENDS)}, or name a folder.")
-    module, package, install = BACKENDS["sd" if folder else str(name)]
-    if importlib.util.find_spec(package) is None:
-        raise missing(f"Inpainter '{name}'", package, install, "stretch")
-    load = importlib.import_module(module).load
-    takes = list(inspect.signature(load).parameters)[1:]
-    unknown = sorted(set(options) - set(takes))
-    if unknown:
-        raise InputError(f"Inpainter '{name}' has no option {unknown[0]!r}. It takes: {', '.join(takes) or 'none'}.")
-    return load(str(name), **options)
+    return backends.loaded(
+        f"Inpainter '{name}'", str(name), BACKENDS["sd" if folder else str(name)], options, "stretch"
+    )

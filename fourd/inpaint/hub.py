@@ -11,8 +11,6 @@ import contextlib
 import importlib.util
 import inspect
 import json
-import os
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
-from fourd.errors import InputError, LimitError, MissingError, missing
+from fourd import hub
+from fourd.errors import InputError, LimitError, missing
 from fourd.events import Progress, Steps, result
 from fourd.inpaint import embedded
 from fourd.inpaint.nouns import STAGE, Holes, Pictures
@@ -87,8 +86,7 @@ class Settings:
             raise InputError(f"Inpainting with a model needs pictures of at least 16 pixels, not {self.size}.")
         if not 0 < self.strength <= 1:
             raise InputError(f"The strength of inpainting is {self.strength:g}; it must lie above 0 and not above 1.")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise InputError("The inpainter's device is cuda, and PyTorch finds no CUDA device. Use device='cpu'.")
+        hub.device(self.device, "the inpainter")
 
 
 class Hub:
@@ -209,26 +207,15 @@ def _load(name: str, source: str, revision: str | None, pipeline: str, how: Sett
     if pipeline == "WanVACEPipeline" and importlib.util.find_spec("ftfy") is None:
         raise missing(f"Inpainter '{name}'", "ftfy", "fourd[hub]", "embedded")
     dtype = torch.float32 if _device(how) == "cpu" else torch.bfloat16
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # What diffusers has to say of its own calls is of no use to anyone here.
-            # Only safetensors: a pickle could run anything. Nothing of the model's own code is ever run.
-            pipeline_class = getattr(diffusers, pipeline)
-            return pipeline_class.from_pretrained(source, revision=revision, dtype=dtype, use_safetensors=True)
-    except (OSError, ValueError, ImportError, AttributeError, KeyError, TypeError) as error:
-        if Path(source).is_dir():
-            raise InputError(f"Inpainter '{name}': {source} cannot be loaded as a model: {error}") from None
-        offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
-        why = "HF_HUB_OFFLINE is set" if offline else str(error).splitlines()[0]
-        raise MissingError(
-            f"Inpainter '{name}' needs the model {source}, which is not on this machine ({why}).\n"
-            f"  Download it:     hf download {source}\n"
-            "  Or name a folder that holds it, or use another: embedded"
-        ) from None
+    with hub.loading(f"Inpainter '{name}'", source, "embedded", revision):
+        # Only safetensors: a pickle could run anything. Nothing of the model's own code is ever run.
+        return getattr(diffusers, pipeline).from_pretrained(
+            source, revision=revision, dtype=dtype, use_safetensors=True, local_files_only=hub.offline()
+        )
 
 
 def _device(how: Settings) -> str:
-    return ("cuda" if torch.cuda.is_available() else "cpu") if how.device == "auto" else how.device
+    return hub.device(how.device, "the inpainter")
 
 
 def _prepared(pipe: Any, how: Settings, size: int) -> Any:
@@ -263,10 +250,7 @@ def _class_of(folder: Path) -> str:
         InputError: If it holds no model that can fill holes.
     """
     index = folder / "model_index.json"
-    if not index.is_file():
-        raise InputError(
-            f"{folder} is not a model folder: it has no model_index.json. Name a folder as diffusers saves it."
-        )
+    hub.check_folder(folder, index.name, "diffusers")
     try:
         told = json.loads(index.read_text(encoding="utf-8"))
         name = str(told["_class_name"])

@@ -50,7 +50,9 @@ def lift(
         camera_file: The cameras: transforms.json, a COLMAP model's folder, a TUM trajectory, or .npz. Implies
             --camera file.
         depth: How to find depth: parallax (from the camera's motion), embedded (a small network), prior (a plain
-            guess) or file.
+            guess), file, or parallax with a published model behind it: depth-anything, depth-anything-base,
+            depth-anything-large, depth-anything-indoor, depth-anything-outdoor, depth-pro, zoedepth, moge, a hub id
+            (owner/name) or a folder (pip install 'fourd[hub]').
         depth_file: The depth maps: .npz, or a folder of 16-bit PNGs. Implies --depth file.
         inpaint: How to fill what nobody saw: embedded (a small diffusion model that learns the clip), stretch (the
             nearest background, drawn out), copy, telea, ns, one of the published models wan-vace, sd, sdxl, flux-fill,

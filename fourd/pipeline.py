@@ -113,6 +113,7 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     cameras, maps = _one_scale(config, cameras, maps, moves)
     moves = motion.refine(moves, cameras, maps, clip)
     yield Finished("motion", moves, 0.0)
+    gravity = camera.find_up(clip, cameras, maps, moves)
     splats = yield from log.stage("fuse", fuse.fuse(clip, maps, cameras, moves, _FUSE[config.quality]))
     splats = splats.to(config.device)
     fitting = dataclasses.replace(_REFINE[config.quality], seed=config.seed)
@@ -122,7 +123,8 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
         filled = _or_not(splats, fill(splats, clip, cameras, inpainter, config.range_deg, config.seed))
         splats, told = yield from log.stage("inpaint", filled)
 
-    provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric, told)
+    up = gravity.up.tolist() if gravity.sure else None
+    provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric, told, up)
     scene = Scene(splats, cameras, clip.sound, provenance)
     yield Finished("lift", scene, sum(log.seconds.values()))
     return scene

@@ -108,6 +108,12 @@ class Scene:
         """The moment half way through the clip."""
         return float(self.cameras.time_s[0] + self.cameras.time_s[-1]) / 2
 
+    @property
+    def up(self) -> Tensor:
+        """The world's direction up [3], unit: as the clip says it, or else the mean up of its cameras."""
+        up = self.provenance.up
+        return paths.mean_up(self.cameras) if up is None else torch.tensor(up, dtype=torch.float64)
+
     def focus_m(self) -> float:
         """Distance from the middle camera to what it looks at: the median depth in the middle of its picture."""
         middle = len(self.cameras) // 2
@@ -123,7 +129,7 @@ class Scene:
         Example:
             ``scene.render(scene.path("orbit", degrees=30))``
         """
-        return paths.make(name, self.cameras, **{"focus_m": self.focus_m(), **options})
+        return paths.make(name, self.cameras, **{"focus_m": self.focus_m(), "up": self.up, **options})
 
     def render(self, cameras: Cameras) -> Frames:
         """Render the scene as each of ``cameras`` sees it, at that camera's own moment."""

@@ -384,3 +384,6 @@ class Provenance:
     evidence: float | None = None
     """Of what single frames leave open in the views that were filled, the share that other moments of the clip show.
     The rest was made up. None where nothing was filled."""
+    up: list[float] | None = None
+    """The world's direction up, a unit vector, where the clip says it. None where it does not; the mean up of the
+    cameras stands in then."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
 
+from fourd.errors import FormatError
+from fourd.formats import _notes
 from fourd.types import Cameras
 from tests.scenes import at_times, small_scene
 
@@ -29,3 +32,25 @@ def test_sound_goes_along_where_time_runs_as_it_ran(cameras: Cameras, fps: float
     sound = SCENE.heard(cameras, fps)
     assert (sound and sound.start_s) == (start_s if start_s is None else pytest.approx(start_s))
     assert dataclasses.replace(SCENE, sound=None).heard(cameras, fps) is None
+
+
+def test_orbits_go_about_the_up_that_the_scene_knows() -> None:
+    aslant = [0.6, -0.8, 0.0]
+    leaning = dataclasses.replace(SCENE, provenance=dataclasses.replace(SCENE.provenance, up=aslant))
+    assert leaning.up.tolist() == aslant and SCENE.up.tolist() == [0, -1, 0]
+    for scene in (SCENE, leaning):
+        film = scene.path("orbit", degrees=30, at_s=0.3, duration_s=1.0)
+        # About an axis all cameras turn, and along it nobody moves.
+        along = film.centre_m.double() @ scene.up
+        torch.testing.assert_close(along, along[:1].expand(len(along)), rtol=0, atol=1e-6)
+    other = torch.tensor([0.0, 0.0, 1.0])
+    film = leaning.path("orbit", degrees=30, at_s=0.3, duration_s=1.0, up=other)
+    assert float((film.centre_m @ other).diff().abs().max()) < 1e-6
+
+
+def test_an_up_that_is_no_direction_is_refused() -> None:
+    for up, says in (([0, 0, 0], "has the length 0; it must be a direction"), ([1, 2], "must hold 3 numbers")):
+        with pytest.raises(FormatError, match=f"extras.fourd.provenance.up {says}"):
+            _notes.read_provenance({"provenance": {"up": up}})
+    assert _notes.read_provenance({"provenance": {"up": [0, 2, 0]}}).up == [0, 1, 0]
+    assert _notes.read_provenance({"provenance": {"up": None}}).up is None

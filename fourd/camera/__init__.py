@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import Protocol, runtime_checkable
 
+from fourd.camera.gravity import Gravity, find_up
 from fourd.camera.scale import rescale
 from fourd.errors import InputError
 from fourd.events import Steps
 from fourd.types import Cameras, Clip, Motion
 
-__all__ = ["Backend", "load", "rescale"]
+__all__ = ["Backend", "Gravity", "find_up", "load", "rescale"]
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import torch
@@ -72,4 +73,14 @@ def read_provenance(ours: dict[str, Any]) -> Provenance:
         warnings=[_json.as_str(w, where + "warnings") for w in warnings],
         metric=notes.get("metric") is True,
         evidence=None if evidence is None else _json.as_float(evidence, where + "evidence"),
+        up=_direction(notes["up"], where + "up") if notes.get("up") is not None else None,
     )
+
+
+def _direction(value: Any, where: str) -> list[float]:
+    """Three numbers of which a direction can be made; its length is brought to 1 if it is not yet."""
+    numbers = _json.as_floats(value, 3, where)
+    length = math.hypot(*numbers)
+    if not 1e-6 < length < 1e6:
+        raise FormatError(f"{where} has the length {length:g}; it must be a direction.")
+    return numbers if abs(length - 1) < 1e-6 else [x / length for x in numbers]

@@ -2,7 +2,7 @@
 
 Layout: the eight bytes ``fourdpk1``; the length of the JSON (u32, little-endian); the JSON; the columns.
 The JSON is what ``extras.fourd`` of a GLB holds (version, hw, still_s, splats, coefficients, and of the
-provenance the clip's name and ``metric``), and
+provenance the clip's name, ``metric`` and ``up``), and
 
 - ``cameras``: a list of ``{K, world_from_cam, time_s}``;
 - ``still``: the first so many splats never change; the others have velocity, time and duration;
@@ -60,7 +60,7 @@ def pack(splats: Splats, cameras: Cameras, sound: Sound | None = None, provenanc
         splats: In the world of ``cameras``.
         cameras: The cameras that filmed.
         sound: On the cameras' clock.
-        provenance: Of which the clip's name and whether it is metric are kept.
+        provenance: Of which the clip's name, whether it is metric, and which way is up are kept.
 
     Raises:
         InputError: If the sound cannot be held by a WAV file, or a velocity is beyond a half float.
@@ -85,7 +85,7 @@ def pack(splats: Splats, cameras: Cameras, sound: Sound | None = None, provenanc
         "still_s": float(cameras.time_s[len(cameras) // 2]),
         "splats": len(splats),
         "coefficients": splats.colour.shape[1],
-        "provenance": {"clip": provenance.clip, "metric": provenance.metric},
+        "provenance": {"clip": provenance.clip, "metric": provenance.metric, "up": provenance.up},
         "cameras": [
             {"K": K, "world_from_cam": pose, "time_s": time_s}
             for K, pose, time_s in zip(

@@ -255,7 +255,7 @@ def make(
         focus=guide[:, :3, 3] + focus_m * guide[:, :3, 2],
         amount=size,
         focus_m=focus_m,
-        up=_up(source) if up is None else _unit(up),
+        up=mean_up(source) if up is None else _unit(up),
         turns=turns,
     )
     return resized(path.make(move), hw or source.hw)
@@ -314,7 +314,8 @@ def _unit(up: Float[Tensor, " 3"]) -> Float64[Tensor, " 3"]:
     return up.double() / length
 
 
-def _up(source: Cameras) -> Float64[Tensor, " 3"]:
+@checked
+def mean_up(source: Cameras) -> Float64[Tensor, " 3"]:
     """The mean up of the cameras; of the middle one if they roll all the way round."""
     ups = -source.world_from_cam[:, :3, 1].double()
     mean = ups.mean(0)

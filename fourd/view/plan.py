@@ -44,8 +44,7 @@ def plans(scene: Scene) -> tuple[Plan, Plan]:
     """The scene from above (what the middle camera sees is up the page), and from the side (it is to the right)."""
     cameras, focus_m = scene.cameras.to("cpu"), scene.focus_m()
     middle = cameras.world_from_cam[len(cameras) // 2].double()
-    up = -cameras.world_from_cam[:, :3, 1].double().mean(0)
-    up = -middle[:3, 1] if float(up.norm()) < 0.1 else up / up.norm()
+    up = scene.up
     right = torch.linalg.cross(middle[:3, 2], up)  # x right, y down, z forward: right is forward x up.
     right = middle[:3, 0] if float(right.norm()) < 1e-3 else right / right.norm()
     ahead = torch.linalg.cross(up, right)

@@ -61,7 +61,14 @@ def sound() -> Sound:
 def provenance() -> Provenance:
     """All fields filled."""
     return Provenance(
-        "läufer.mp4", {"seed": 1, "fuse": {"k": [1, 2.5, None]}}, {"fourd": "0.1"}, {"depth": 1.25}, ["dark"], True, 0.5
+        "läufer.mp4",
+        {"seed": 1, "fuse": {"k": [1, 2.5, None]}},
+        {"fourd": "0.1"},
+        {"depth": 1.25},
+        ["dark"],
+        True,
+        0.5,
+        [0.6, -0.8, 0.0],
     )
 
 

@@ -112,7 +112,7 @@ def test_a_packed_scene_says_where_its_columns_are() -> None:
     document = json.loads(data[12 : 12 + length])
     assert sum(size for _, size in document["columns"].values()) == len(data) - 12 - length
     assert document["columns"]["position"] == [0, 63] and document["columns"]["harmonics"][1] == 7 * 9
-    assert set(document["provenance"]) == {"clip", "metric"}  # Folders of the maker's machine stay there.
+    assert set(document["provenance"]) == {"clip", "metric", "up"}  # Folders of the maker's machine stay there.
 
 
 def test_no_splats_can_be_packed_too() -> None:

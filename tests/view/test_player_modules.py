@@ -79,7 +79,7 @@ def by_place(splats: Splats) -> Splats:
 def test_the_player_reads_what_a_scene_file_holds(tmp_path: Path, coefficients: int) -> None:
     wrote = samples.splats(coefficients=coefficients)
     cameras = samples.cameras()
-    notes = Provenance(clip="a <b>walk</b>.mp4", metric=True)
+    notes = Provenance(clip="a <b>walk</b>.mp4", metric=True, up=[0.6, -0.8, 0.0])
     glb.write(tmp_path / "s.glb", splats=wrote, cameras=cameras, sound=samples.sound(), provenance=notes)
     facts, read = values(tmp_path / "s.glb")
     wrote, read = by_place(wrote), by_place(read)
@@ -96,6 +96,7 @@ def test_the_player_reads_what_a_scene_file_holds(tmp_path: Path, coefficients: 
     ):
         assert torch.equal(getattr(wrote, name), getattr(read, name)), name
     assert (facts["name"], facts["metric"], facts["splats"]) == (notes.clip, True, len(wrote))
+    assert facts["up"] == pytest.approx(notes.up)
     assert tuple(facts["hw"]) == cameras.hw and facts["coefficients"] == coefficients
     assert torch.equal(torch.tensor([c["K"] for c in facts["cameras"]]).reshape(-1, 3, 3), cameras.K)
     pose = torch.tensor([c["pose"] for c in facts["cameras"]]).reshape(-1, 4, 4)

@@ -45,6 +45,7 @@ export function facts(ours, cameras) {
     still_s: Number.isFinite(ours.still_s) ? ours.still_s : first,
     name: typeof notes.clip === "string" ? notes.clip : "",
     metric: notes.metric === true,
+    up: notes.up && numbers(notes.up, 3, "up"),
   };
 }
 

@@ -107,7 +107,7 @@ export class Viewer extends EventTarget {
     this.facts = facts;
     this.time_s = facts.start_s;
     const middle = poseOf(facts.cameras[facts.cameras.length >> 1].pose);
-    this.up = unit(scaled(down(middle), -1));
+    this.up = unit(facts.up ?? scaled(down(middle), -1));
     this.lookThroughSource();
     this.zoom = homeZoom(this.lens, this.hw());
     this.tell("scene", facts);

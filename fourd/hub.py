@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,15 @@ def offline() -> bool:
 def is_id(name: str) -> bool:
     """Whether this may be the id of a model on the hub: owner/name."""
     return re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) is not None
+
+
+def is_cached(source: str, revision: str | None, files: Sequence[str]) -> bool:
+    """Whether these files of a commit, which never changes, lie in the hub's cache, so that nobody need be asked."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if revision is None or re.fullmatch("[0-9a-f]{40}", revision) is None:
+        return False
+    return all(isinstance(try_to_load_from_cache(source, file, revision=revision), str) for file in files)
 
 
 def device(wanted: Literal["auto", "cpu", "cuda"], what: str) -> str:
@@ -75,6 +85,9 @@ def loading(what: str, source: str, otherwise: str, revision: str | None = None)
         MissingError: If it is neither on this machine nor can be downloaded.
         LimitError: If there is not enough memory.
     """
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)  # That it tries again, and again, is of no use to anyone.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # What libraries have to say of their own calls is of no use to anyone.
@@ -97,6 +110,8 @@ def loading(what: str, source: str, otherwise: str, revision: str | None = None)
             f"  Download it:     hf download {source}{at}\n"
             f"  Or name a folder that holds it, or use another: {otherwise}"
         ) from None
+    finally:
+        log.setLevel(level)
 
 
 def _line(error: BaseException) -> str:

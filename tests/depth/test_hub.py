@@ -187,6 +187,36 @@ def test_offline_it_says_how_to_get_the_model(name: str) -> None:
     )
 
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(("offline", "revision"), [("1", "v1"), ("1", COMMIT), ("0", COMMIT)])
+def test_what_lies_in_the_cache_is_taken_from_there(
+    offline: str, revision: str, anything: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", offline)
+    kept = tmp_path / "models--owner--name"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "v1").write_text(COMMIT)
+    snapshot = kept / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    copied(anything, snapshot)
+
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("The network was asked.")
+
+    monkeypatch.setattr("huggingface_hub.utils._http.http_backoff", asked)
+    read = hub.reader(f"owner/name@{revision}")
+    np.testing.assert_array_equal(read.look(picture()).rho, hub.reader(str(anything)).look(picture()).rho)
+    (snapshot / "model.safetensors").unlink()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(MissingError, match=r"needs the model owner/name, which is not on this machine \(HF_HUB_OFF"):
+        hub.reader(f"owner/name@{revision}")
+
+
 def test_names_that_are_no_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no depth backend 'midas'. Choose one of: .*zoedepth.*or name a model on"):
         depth.load("midas")

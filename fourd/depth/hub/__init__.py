@@ -38,8 +38,8 @@ MODELS = {
     "depth-anything": Model(f"{_V2}-Small-hf", "5426e4f0f36572d16453bbda7a8389317b1bef99"),
     "depth-anything-base": Model(f"{_V2}-Base-hf"),
     "depth-anything-large": Model(f"{_V2}-Large-hf"),
-    "depth-anything-indoor": Model(f"{_V2}-Metric-Indoor-Small-hf"),
-    "depth-anything-outdoor": Model(f"{_V2}-Metric-Outdoor-Small-hf"),
+    "depth-anything-indoor": Model(f"{_V2}-Metric-Indoor-Small-hf", "4d5187ef4957085a714f15b6ae43230a8b813c03"),
+    "depth-anything-outdoor": Model(f"{_V2}-Metric-Outdoor-Small-hf", "2fd93bd764b15eea94dcf7763bba7ddc25007d0f"),
     "depth-pro": Model("apple/DepthPro-hf"),
     "zoedepth": Model("Intel/zoedepth-nyu-kitti", "f364d4c7936e91f465abba182208dd68142bf0ca"),
 }
@@ -144,7 +144,8 @@ def _described(where: str, revision: str | None, what: str) -> tuple[Any, Any]:
 
 def _place(where: str, revision: str | None) -> dict[str, Any]:
     """Where transformers is to look; nothing of a model's own code is ever run."""
-    local = hub.offline() or Path(where).is_dir()
+    needed = ("config.json", "preprocessor_config.json", "model.safetensors")
+    local = hub.offline() or Path(where).is_dir() or hub.is_cached(where, revision, needed)
     return dict(revision=revision or "main", local_files_only=local, trust_remote_code=False)
 
 

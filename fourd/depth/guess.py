@@ -7,7 +7,7 @@ frame; or, where there is no reader, the plain prior.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray as Array
 
 from fourd.depth import align, prior
@@ -19,6 +19,8 @@ _ENOUGH = 200
 _SURE = 0.5
 _NEVER = 0.3
 """A guess is cut off at this share of the least, and its inverse at the most, inverse depth that was measured."""
+_UNUSUAL, _USUAL = 5.0, 0.01
+"""What differs from the reading by so many times the usual (relative, at least the latter) is half believed."""
 
 
 class Guess:
@@ -36,7 +38,7 @@ class Guess:
         Args:
             rig: Cameras at the working size.
             rho: Inverse depths of all frames.
-            sure: How sure each is; above 0.5 it is believed.
+            sure: How sure each is; above 0.5 it is believed. A reader that overrules makes it less sure.
             reader: Who guesses; None for the prior.
         """
         self._rig, self._rho, self._sure, self._reader = rig, rho, sure, reader
@@ -68,4 +70,14 @@ class Guess:
             self._metres.append(float(np.median(measured / seen[told])))
         scale, shift = align.scale_and_shift(seen[told], measured, self._sure[i][told])
         low, high = np.quantile(measured, [0.02, 0.98])
-        return np.clip(scale * seen + shift, _NEVER * low, high / _NEVER).astype(np.float32)
+        believed = np.clip(scale * seen + shift, _NEVER * low, high / _NEVER).astype(np.float32)
+        if self._reader.overrules:
+            self._doubt(i, believed, told)
+        return believed
+
+    def _doubt(self, i: int, believed: Float32[Array, "h w"], told: Bool[Array, "h w"]) -> None:
+        """Be less sure of measurements of frame ``i`` that differ much more from the reading than others do."""
+        away = np.abs(np.log(np.maximum(self._rho[i], 1e-6) / believed))
+        usual = max(float(np.median(away[told])), _USUAL)
+        less = 1 / (1 + (away / (_UNUSUAL * usual)) ** 2)
+        self._sure[i] = np.where(told, self._sure[i] * less, self._sure[i]).astype(np.float32)

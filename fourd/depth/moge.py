@@ -31,7 +31,7 @@ MODELS = {
 class Reader:
     """The model: a ``fourd.depth.reading.Reader``. What was read before does not move it."""
 
-    name = "moge"
+    name, overrules = "moge", True
 
     def __init__(self, model: Any, device: str) -> None:
         """Take the network where it is to work."""

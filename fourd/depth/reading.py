@@ -47,6 +47,8 @@ class Reader(Protocol):
 
     name: str
     """How messages call it."""
+    overrules: bool
+    """Whether it sees so well that single measurements which contradict it are to be doubted."""
 
     def look(self, picture: UInt8[Array, "h w 3"], before: Float32[Array, "h2 w2"] | None = None) -> Reading:
         """Guess the depth of a picture.

@@ -16,6 +16,8 @@ import torch
 
 from fourd import depth
 from fourd.depth import hub, moge, reading
+from fourd.depth.common import Rig
+from fourd.depth.guess import Guess
 from fourd.depth.hub.reader import Reader
 from fourd.depth.parallax import Parallax
 from fourd.errors import InputError, LimitError, MissingError
@@ -139,7 +141,7 @@ def test_where_the_camera_stands_the_model_stands_in(anything: Path, metric: Pat
 class Knowing:
     """Reads the truth: inverse depth up to scale and shift, or in metres."""
 
-    name = "who knows"
+    name, overrules = "who knows", True
 
     def __init__(self, world: planes.World, scale: float, shift: float, metric: bool) -> None:
         self._frames = [f.numpy() for f in world.clip.frames]
@@ -162,6 +164,27 @@ def test_what_is_read_takes_the_scale_and_shift_of_what_was_measured() -> None:
     wrong, less = (float((m.depth_m / truth - 1).abs()[unsure].mean()) for m in (plain, helped))
     assert less < min(wrong, 0.03)
     assert helped.unit_m is None
+
+
+def test_measurements_that_contradict_the_reading_alone_are_doubted() -> None:
+    world = planes.floor(count=1)
+    rig = Rig.of(world.cameras, world.clip.hw)
+    rng = np.random.default_rng(0)
+    truth = (1 / world.depth_m[0]).astype(np.float32)
+    measured = (truth * np.exp(0.02 * rng.normal(size=truth.shape))).astype(np.float32)
+    measured[10:12] *= 2.5
+    shown = world.clip.frames[0].numpy()
+    for overrules in (True, False):
+        reader = Knowing(world, 1.0, 0.0, metric=False)
+        reader.overrules = overrules
+        sure = {0: np.where(np.arange(72) < 40, 1, 0.3).astype(np.float32)[:, None].repeat(96, 1)}
+        Guess(rig, {0: measured}, sure, reader).of(0, shown)
+        kept = sure[0]
+        if not overrules:
+            assert (kept[:40] == 1).all()
+            continue
+        assert (kept[10:12] < 0.1).all()
+        assert np.median(kept[:10]) > 0.9 and (kept[40:] == np.float32(0.3)).all()
 
 
 @pytest.mark.needs("native")
@@ -194,9 +217,9 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 def test_what_lies_in_the_cache_is_taken_from_there(
     offline: str, revision: str, anything: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import huggingface_hub
+    from huggingface_hub import constants
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", offline)
     kept = tmp_path / "models--owner--name"
     (kept / "refs").mkdir(parents=True)

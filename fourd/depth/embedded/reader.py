@@ -18,7 +18,7 @@ from fourd.depth.reading import Reading
 class Reader:
     """The network with its weights: a ``fourd.depth.reading.Reader``."""
 
-    name = "a small network"
+    name, overrules = "a small network", False
 
     def __init__(self, path: Path | None = None) -> None:
         """Load the weights; those that come with the package by default.

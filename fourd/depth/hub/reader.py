@@ -29,6 +29,8 @@ Shown = Callable[[UInt8[Array, "h w 3"]], Float[Tensor, "1 3 h2 w2"]]
 class Reader:
     """A model of transformers: a ``fourd.depth.reading.Reader``. What was read before does not move it."""
 
+    overrules = True
+
     def __init__(
         self, name: str, model: Any, shown: Shown, meaning: Meaning, border: Callable[[int], int] | None = None
     ) -> None:

@@ -13,8 +13,9 @@ import torch
 
 from fourd.events import Progress, Steps
 from fourd.fuse import invent
-from fourd.geometry import clock, survey
+from fourd.geometry import clock, layout, survey
 from fourd.geometry import continued as surfaces
+from fourd.geometry.layout import Layout
 from fourd.geometry.unseen import Unseen
 from fourd.inpaint import Holes, Inpainter, Pictures
 from fourd.render import holes
@@ -27,6 +28,8 @@ _WITNESSES = 16
 """So many source cameras, evenly spread, say where nothing can be because they looked there."""
 _LEARNING, _FILLING = 0.5, 0.95
 """How far the progress is when the clip is learnt, and when all is filled."""
+_THROUGH = 0.95
+"""A camera that looked so much deeper than a large surface, in inverse depth, looked through it."""
 _NEAREST = 0.2
 """Nothing is made up nearer than this, in distances of the nearest thing that a view sees."""
 
@@ -63,6 +66,10 @@ def fill(
     picked = clock.spread(len(cameras), _WITNESSES)
     filmed = holes.look(splats, cameras[picked])
     unseen = Unseen(filmed.inverse_depth, filmed.known & ~filmed.crack, cameras[picked])
+    standing = filmed if len(still) == len(splats) else holes.look(still, cameras[picked])
+    bounds = layout.found(standing.inverse_depth, standing.known & ~standing.crack, cameras[picked], seed)
+    beyond = torch.stack([_beyond(standing, bounds, cameras[picked], i) for i in range(len(picked))])
+    doors = Unseen(standing.inverse_depth, beyond, cameras[picked])
     lessons = Pictures(clip.frames[picked].float() / 255, filmed.inverse_depth, filmed.known)
     shapes = torch.cat([holes.look(still, ring).hole for ring in rings])
     told = _evidence(splats, cameras, rings, shapes)
@@ -72,10 +79,11 @@ def fill(
     for k, ring in enumerate(rings):
         seen = holes.look(Splats.concat([still, *made]), ring)
         if bool((seen.hole | seen.crack).any()) and bool(seen.known.any()):
-            filling = inpainter.fill(_asked(seen, ring, unseen), seed + k)
+            asked = _asked(seen, ring, unseen, bounds, doors)
+            filling = inpainter.fill(asked, seed + k)
             start, end = (_LEARNING + (_FILLING - _LEARNING) * x / len(rings) for x in (k, k + 1))
             filled = yield from _part(filling, start, end)
-            made += [_lifted(seen, filled, ring, unseen, i) for i in range(len(ring))]
+            made += [_lifted(seen, filled, asked, ring, unseen, i) for i in range(len(ring))]
     if not made:
         return Filled(splats.to(device), told)
     check = invent.unobtrusive(splats, Splats.concat(made), cameras, clip.frames)
@@ -83,26 +91,43 @@ def fill(
     return Filled(Splats.concat([splats, kept]).to(device), told)
 
 
-def _asked(seen: holes.Seen, ring: Cameras, unseen: Unseen) -> Holes:
+def _asked(seen: holes.Seen, ring: Cameras, unseen: Unseen, bounds: Layout, doors: Unseen) -> Holes:
     """The holes of a ring of views, as the inpainter takes them."""
     pictures = Pictures(seen.rgb, seen.inverse_depth, seen.known)
-    behind = []
+    behind, surface, lies = [], [], []
     for i in range(len(ring)):
+        camera, hole = ring[i : i + 1], seen.hole[i]
         near = seen.inverse_depth[i].max().clamp(min=1e-6) / _NEAREST
-        bound = unseen.nearest(ring[i : i + 1], seen.hole[i], near.expand(ring.hw).clone())
-        bound = torch.where(seen.hole[i], bound, torch.inf)
+        bound = unseen.nearest(camera, hole, near.expand(ring.hw).clone())
+        bound = torch.where(hole, bound, torch.inf)
         behind.append(torch.minimum(bound, holes.behind(seen.inverse_depth[i], seen.known[i])))
-    return Holes.plain(pictures, seen.hole).replace(behind=torch.stack(behind))
+        number, inverse = bounds.behind(camera)
+        # A camera that looked through a wall, and beyond, knows better: there is a door, or a window.
+        through = doors.nearest(camera, hole & (number >= 0), inverse) < _THROUGH * inverse
+        surface.append(torch.where(through, layout.NONE, number))
+        lies.append(inverse)
+    holed = Holes.plain(pictures, seen.hole)
+    return holed.replace(behind=torch.stack(behind), surface=torch.stack(surface), lies=torch.stack(lies))
 
 
-def _lifted(seen: holes.Seen, filled: Pictures, ring: Cameras, unseen: Unseen, i: int) -> Splats:
+def _beyond(seen: holes.Seen, bounds: Layout, cameras: Cameras, i: int) -> torch.Tensor:
+    """Where one camera saw what lies behind the surfaces that bound the scene: through a door, or a window."""
+    number, inverse = bounds.behind(cameras[i : i + 1])
+    return seen.known[i] & ~seen.crack[i] & (number >= 0) & (seen.inverse_depth[i] < _THROUGH * inverse)
+
+
+def _lifted(seen: holes.Seen, filled: Pictures, asked: Holes, ring: Cameras, unseen: Unseen, i: int) -> Splats:
     """What was filled into one view, and its closed cracks, as splats where no source camera looked."""
+    assert asked.surface is not None and asked.lies is not None
     hole, known, camera = seen.hole[i], seen.known[i], ring[i : i + 1]
     far = float(seen.inverse_depth[seen.known].min()) / 2  # Further off than all that was filmed: the sky's depth.
     inverse = surfaces.continued(filled.inverse_depth[i], known, hole).clamp(min=far)
+    placed = hole & (asked.surface[i] >= 0)
+    inverse = torch.where(placed, asked.lies[i].clamp(min=far), inverse)
     # The filling reaches a little under what it is attached to, so that no seam opens from elsewhere.
     wanted = hole | seen.crack[i] | surfaces.attached(inverse, known, hole)
-    return invent.invented(filled.rgb[i], unseen.nearest(camera, wanted, inverse), wanted, camera)
+    inverse = torch.where(placed, inverse, unseen.nearest(camera, wanted & ~placed, inverse))
+    return invent.invented(filled.rgb[i], inverse, wanted, camera)
 
 
 def _part(work: Steps[T], start: float, end: float) -> Steps[T]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
 
 import torch
 from jaxtyping import Bool, Float32, UInt8
@@ -19,20 +19,26 @@ from fourd.geometry import clock
 from fourd.native.fusion import Planes
 from fourd.types import INVENTED, Cameras, Splats
 
-UNCHANGED_DB = 56.5
+UNCHANGED_DB = 55.5
 """It is enough if filmed pixels change by less than this, over all pictures together."""
 
 _ROUNDS = 10
 """At most so often splats go, and the pictures are compared again: behind what goes, something else may show."""
 
-_PATIENT = 2
-"""After so many rounds it is enough, too, if the pictures come no less close to what was filmed. Where depth is poor,
-splats let what is behind them shine through, and that was black."""
+_BEARABLE_DB = 50.0
+"""By less than this is enough once ``_GONE`` of the splats went. In small pictures, and where depth is poor, outlines
+are a large part of all pixels, and what is behind shines through them, which was black."""
+
+_GONE = 0.02
+"""Share of the splats."""
+
+_CLOSER = 0.15
+"""Weight of a change that brings a pixel closer to what was filmed. Outlines fade to black where nothing is behind."""
 
 _COMPARED = 48
 """At most so many pictures are compared, evenly spread."""
 
-_MORE = 0.4
+_MORE = 0.6
 """To bring the change down to a share, what causes all but so much of that share goes."""
 
 COVERED = 0.5
@@ -102,45 +108,40 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt
     cameras, film = cameras[picked], filmed[picked]
     before = [_draw(splats, cameras, i) for i in range(len(cameras))]
     pixels = sum(int((had.alpha > COVERED).sum()) for had in before)
-    budget = 3 * pixels * 10 ** (-UNCHANGED_DB / 10)
+    budget, bearable = (3 * pixels * 10 ** (-limit / 10) for limit in (UNCHANGED_DB, _BEARABLE_DB))
+    count = len(invented)
     for k in range(_ROUNDS):
-        change, worse, harm = 0.0, 0.0, torch.zeros(len(invented))
+        change, harm = 0.0, torch.zeros(len(invented))
         for i, had in enumerate(before):
-            said = _harm(splats, invented, cameras, i, had, film[i])
-            change, worse, harm = change + said.change, worse + said.worse, harm + said.harm
+            by_picture, by_splat = _harm(splats, invented, cameras, i, had, film[i])
+            change, harm = change + by_picture, harm + by_splat
             yield Progress("inpaint", k * len(cameras) + i + 1, _ROUNDS * len(cameras))
-        if change <= budget or (k >= _PATIENT and worse <= 0):
+        enough = bearable if len(invented) <= (1 - _GONE) * count else budget
+        if change <= enough:
+            yield Progress("inpaint", 1, 1)
             break
         worst, order = harm.sort(descending=True)
         left = harm.sum() - worst.cumsum(0)
-        enough = _MORE * budget / change * harm.sum()
-        invented = invented[
-            torch.ones(len(invented), dtype=torch.bool).index_fill(0, order[: int((left > enough).sum()) + 1], False)
-        ]
+        go = int((left > _MORE * budget / change * harm.sum()).sum()) + 1
+        if change <= bearable:
+            go = min(go, math.ceil(_GONE * count))
+        invented = invented[torch.ones(len(invented), dtype=torch.bool).index_fill(0, order[:go], False)]
     return invented
 
 
-class _Harm(NamedTuple):
-    """What invented splats do to one filmed picture."""
-
-    change: float
-    """Summed squares over what was filmed."""
-    worse: float
-    """So much less close to what was filmed it comes, by the same measure; negative where it comes closer."""
-    harm: Float32[Tensor, " n"]
-    """How much of the change goes with each splat, if it goes."""
-
-
-def _harm(splats: Splats, invented: Splats, cameras: Cameras, i: int, before: native.Picture, film: Tensor) -> _Harm:
+def _harm(
+    splats: Splats, invented: Splats, cameras: Cameras, i: int, before: native.Picture, film: Tensor
+) -> tuple[float, Tensor]:
+    """How much one filmed picture changes, summed squares, and how much of it goes with each splat if it goes."""
     opacity = invented.opacity.clone().requires_grad_(True)
     both = Splats.concat([splats, invented])
     after = _draw(both.replace(opacity=torch.cat([splats.opacity, opacity])), cameras, i).rgb
     there = before.alpha > COVERED
-    change = (after - before.rgb)[there].square().sum()
-    (by_opacity,) = torch.autograd.grad(change, opacity)
     truth = film[there].float() / 255
-    worse = (after.detach()[there] - truth).square().sum() - (before.rgb[there] - truth).square().sum()
-    return _Harm(float(change.detach()), float(worse), (by_opacity * invented.opacity).clamp(min=0))
+    worse = (after.detach()[there] - truth).square() - (before.rgb[there] - truth).square()
+    change = (after - before.rgb)[there].square()
+    (by_opacity,) = torch.autograd.grad((change * torch.where(worse > 0, 1.0, _CLOSER)).sum(), opacity)
+    return float(change.detach().sum()), (by_opacity * invented.opacity).clamp(min=0)
 
 
 def _draw(splats: Splats, cameras: Cameras, i: int) -> native.Picture:

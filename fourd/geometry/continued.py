@@ -53,7 +53,7 @@ def continued(
     row, column = row[::step].float(), column[::step].float()
     if len(row) == 0:
         return filled
-    level, slope = _planes(filled, known, row, column)
+    level, slope = planes(filled, known, row, column)
     y, x = torch.nonzero(hole).unbind(1)
     result = filled.clone()
     offset = level - slope[:, 0] * column - slope[:, 1] * row
@@ -84,7 +84,7 @@ def attached(
     return known & (filled > 0) & (filled <= nearest * (1 + SAME)) & (filled >= farthest / (1 + SAME))
 
 
-def _planes(inverse: Tensor, known: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+def planes(inverse: Tensor, known: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
     """Level and slope (x, y) of the plane around each seed; slopes shrink where the surface is rough."""
     side = torch.arange(-RADIUS, RADIUS + 1, 2).float()
     dy, dx = (v.flatten() for v in torch.meshgrid(side, side, indexing="ij"))

@@ -16,7 +16,7 @@ STEP_DEG = 15.0
 """Views stand about so far apart. Further, and a view has little to go on; nearer, and what is made up is pieced
 together of narrow strips."""
 
-MARGIN = 0.08
+MARGIN = 0.14
 """Views show so much more on each side than the source camera did, as a share of the picture's longer side. Between
 two views, and a little beyond the last, there is then something to see too."""
 

@@ -92,6 +92,11 @@ class Holes(fields.Noun):
     grid: Float32[Tensor, "n h w 2"] | None = None
     """A coordinate of each pixel that is the same for one spot of the scene in all pictures, so that they can share
     their noise; a change by 1 is about a pixel. None: each picture has noise of its own."""
+    surface: Int64[Tensor, "n h w"] | None = None
+    """Number of the large surface (a floor, a wall, the sky) that lies behind all else there, the same for one surface
+    in all pictures; -1 where none is known to. None: nothing is known of large surfaces."""
+    lies: Float32[Tensor, "n h w"] | None = None
+    """Inverse depth of that surface; it is given wherever ``surface`` is."""
 
     def __post_init__(self) -> None:
         shape = tuple(self.pictures.known.shape)
@@ -105,6 +110,13 @@ class Holes(fields.Noun):
             fields.finite("Holes", "grid", grid)
         maps = dict(hole=hole, behind=behind, trust=trust, evidence=self.evidence.known)
         maps |= {} if grid is None else dict(grid=grid)
+        surface, lies = self.surface, self.lies
+        if (surface is None) != (lies is None):
+            raise InputError("Holes has one of surface and lies, and not the other; give both, or neither.")
+        if surface is not None:
+            surface = fields.tensor("Holes", "surface", surface, "n h w", torch.int64)
+            lies = fields.tensor("Holes", "lies", lies, "n h w", torch.float32)
+            maps |= dict(surface=surface, lies=lies)
         for name, value in maps.items():
             if tuple(value.shape[:3]) != shape:
                 raise InputError(
@@ -125,7 +137,9 @@ class Holes(fields.Noun):
             raise InputError("Holes.behind is NaN or negative; it must be an inverse depth, infinity where unknown.")
         if bool((~((trust >= 0) & (trust <= 1))).any()):
             raise InputError("Holes.trust must lie between 0 and 1.")
-        self._set(hole=hole, behind=behind, trust=trust, neighbours=neighbours, grid=grid)
+        if lies is not None and bool((~((lies >= 0) & (lies < torch.inf))).any()):
+            raise InputError("Holes.lies is NaN, negative or infinite; it must be an inverse depth.")
+        self._set(hole=hole, behind=behind, trust=trust, neighbours=neighbours, grid=grid, surface=surface, lies=lies)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -149,9 +163,14 @@ class Holes(fields.Noun):
         return fields.Noun.to(moved, device)
 
     def filled(self, rgb: Float32[Tensor, "n h w 3"], inverse_depth: Float32[Tensor, "n h w"]) -> Pictures:
-        """The pictures with the holes filled; what was known keeps its bits, and the filling stays behind."""
+        """The pictures with the holes filled; what was known keeps its bits, and the filling stays behind.
+
+        Where a large surface lies, so does the filling.
+        """
         hole, had = self.hole, self.pictures
         lies = torch.minimum(inverse_depth.clamp(min=0), self.behind)
+        if self.surface is not None and self.lies is not None:
+            lies = torch.where(self.surface >= 0, self.lies, lies)
         return Pictures(
             rgb=torch.where(hole[..., None], rgb.clamp(0, 1), had.rgb),
             inverse_depth=torch.where(hole, lies, had.inverse_depth),

@@ -51,17 +51,16 @@ def test_what_a_source_camera_would_see_goes() -> None:
     cameras = worlds.cameras(frames=3, travel_m=0.1)
     kept = events.result(invent.unobtrusive(filmed, before, cameras, _film(cameras)))
     assert len(kept) < 0.15 * len(before)
-    change, closer = [], 0.0
-    for i, film in enumerate(_film(cameras).float() / 255):
+    change = []
+    for i in range(len(cameras)):
         had, has = (
             native.rasterize(s, cameras.K[i], cameras.world_from_cam[i], cameras.hw, float(cameras.time_s[i]))
             for s in (filmed, Splats.concat([filmed, kept]))
         )
         there = had.alpha > 0.5
         change.append((has.rgb - had.rgb)[there])
-        closer += float((had.rgb - film)[there].square().sum() - (has.rgb - film)[there].square().sum())
     decibels = -10 * torch.cat(change).square().mean().log10()
-    assert float(decibels) > invent.UNCHANGED_DB or (closer >= 0 and float(decibels) > 50)
+    assert float(decibels) > 50  # In small pictures; see docs/inpainting.md for those of 384 x 216.
 
 
 def test_what_it_would_not_see_stays() -> None:

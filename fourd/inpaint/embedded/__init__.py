@@ -19,6 +19,7 @@ from torch import Tensor
 from fourd.errors import InputError
 from fourd.events import Progress, Steps
 from fourd.geometry import clock
+from fourd.inpaint import surfaces
 from fourd.inpaint.embedded import code, detail, lessons, sampling, weights
 from fourd.inpaint.embedded.network import CHANNELS, Network
 from fourd.inpaint.nouns import STAGE, Holes, Pictures
@@ -79,6 +80,8 @@ class Embedded:
             return holes.filled(holes.pictures.rgb, holes.pictures.inverse_depth)
         network = self._network or weights.first(seed, self._weights)
         unit, hw = code.unit_of(holes.pictures), code.skeleton_hw(holes.pictures.hw, self._settings.size)
+        painted = surfaces.painted(holes)
+        base = code.large(painted.pictures, unit)
         own, hole, told = code.of_holes(holes, unit, hw)
         noise = shared_noise(holes, hw, seed)
         skeletons = sampling.sample(network, told, hole, noise, holes.neighbours, self._settings.samples)
@@ -90,11 +93,12 @@ class Embedded:
         values, random = code.large(holes.pictures, unit), torch.Generator().manual_seed(seed)
         filled = torch.empty_like(values)
         for i in range(len(holes)):
-            places = detail.joined(clip_places, own_places, i)
             known, opened = holes.pictures.known[i], holes.hole[i]
+            places = detail.joined(clip_places, own_places, i)
             filled[i] = detail.lay(
                 skeletons[i], hole[i], values[i], known, opened, places, random, self._settings.detail
             )
+            filled[i] = torch.where(painted.done[i], base[i], filled[i])
             yield Progress(STAGE, i + 1, len(holes))
         rgb = (0.5 * (filled[:, :3] + 1)).permute(0, 2, 3, 1).contiguous()
         return holes.filled(rgb, code.decode(filled[:, 3], unit))

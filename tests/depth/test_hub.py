@@ -111,8 +111,12 @@ def test_zoedepth_sees_a_border_that_is_taken_away(tmp_path: Path) -> None:
         assert without == pytest.approx(with_border * length / (length + 2 * more), abs=1.5)
 
 
-def test_a_smaller_size_is_quicker_and_coarser(anything: Path, pro: Path) -> None:
-    assert hub.reader(str(anything), size=28).look(picture()).rho.shape == (28, 42)
+def test_a_smaller_size_is_quicker_and_coarser(anything: Path, pro: Path, tmp_path: Path) -> None:
+    for hw, shape in (((60, 80), (42, 56)), ((80, 60), (56, 42)), ((80, 80), (56, 56))):
+        assert hub.reader(str(anything), size=56).look(picture(hw)).rho.shape == shape
+    assert hub.reader(str(anything), size=28).look(picture((40, 80))).rho.shape == (14, 28)
+    square = hub.reader(str(tiny.dpt(tmp_path)), size=32)
+    assert square.look(picture((64, 80))).rho.shape == (32, 32)
     with pytest.raises(InputError, match="sees pictures at a size of its own; leave size out"):
         hub.reader(str(pro), size=64)
     with pytest.raises(InputError, match="needs pictures of at least 14 pixels, not 8"):

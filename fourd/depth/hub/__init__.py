@@ -62,7 +62,7 @@ def load(
         name: One of ``MODELS``, a hub id (``owner/name`` or ``owner/name@revision``), or a folder.
         source: Another hub id or folder to load it from.
         revision: Of the hub's repository: a commit, a tag or a branch. Name a commit, and it never changes.
-        size: Side in pixels of what the model is shown, for models that do not insist on one; smaller is quicker.
+        size: Longer side in pixels of what the model is shown, where it does not insist on one; smaller is quicker.
         gives: What its numbers mean, where the configuration does not say: inverse depth up to scale and shift, or
             metres.
         device: Where it works.

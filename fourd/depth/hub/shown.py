@@ -29,7 +29,7 @@ def shown(what: str, processor: Any, reflects: bool, size: int | None) -> tuple[
         what: What messages call the model.
         processor: Of transformers, or for ``FIXED`` kinds its configuration.
         reflects: Whether it reflects pictures at their borders.
-        size: Side of what it is shown; its own by default.
+        size: Longer side of what it is shown, before it is rounded to what the model can take; its own by default.
 
     Returns:
         That, and the border it adds: see ``fourd.depth.hub.reader.Reader``.
@@ -42,17 +42,22 @@ def shown(what: str, processor: Any, reflects: bool, size: int | None) -> tuple[
         raise InputError(f"{what} sees pictures at a size of its own; leave size out.")
     if fixed:
         return _stretched(what, processor), None
-    more: dict[str, Any] = {} if size is None else dict(size=dict(height=size, width=size))
     pads = bool(getattr(processor, "do_pad", False))
     divisor = (getattr(processor, "size_divisor", None) or 1) if pads and not reflects else 1
-    if divisor > 1:
-        more |= dict(do_pad=False)  # Stretching to the next multiple is as good, and leaves nothing to be cut away.
+    more = dict(do_pad=False) if divisor > 1 else {}  # Stretching to the next multiple leaves nothing to be cut away.
+    keeps = getattr(processor, "keep_aspect_ratio", False)
 
     def show(picture: UInt8[Array, "h w 3"]) -> Float[Tensor, "1 3 h2 w2"]:
         h, w = (math.ceil(x / divisor) * divisor for x in picture.shape[:2])
         if (h, w) != picture.shape[:2]:
             picture = np.asarray(cv2.resize(picture, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
-        return processor(images=picture, return_tensors="pt", **more)["pixel_values"]
+        asked: dict[str, Any] = {}
+        if size is not None:
+            scale = size / max(h, w)
+            asked["size"] = (
+                dict(height=round(h * scale), width=round(w * scale)) if keeps else dict(height=size, width=size)
+            )
+        return processor(images=picture, return_tensors="pt", **more, **asked)["pixel_values"]
 
     # As ZoeDepth's authors do it, because its depth is wrong at borders.
     return show, (lambda length: int(math.sqrt(length / 2) * 3)) if pads and reflects else None

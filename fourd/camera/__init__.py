@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Protocol, runtime_checkable
 
+from fourd import backends
 from fourd.camera.gravity import Gravity, find_up
 from fourd.camera.scale import rescale
 from fourd.errors import InputError
@@ -23,10 +23,11 @@ class Backend(Protocol):
         ...
 
 
-# name -> (module that defines load(), what it does)
+# name -> (module that defines load(name), what must be importable, what to install)
 _BACKENDS = {
-    "flow": ("fourd.camera.flow", "tracks and robust bundle adjustment; finds still and turning cameras by itself"),
-    "still": ("fourd.camera.still", "one pose for all frames and an ordinary field of view"),
+    "flow": ("fourd.camera.flow", "cv2", "fourd"),
+    "still": ("fourd.camera.still", "cv2", "fourd"),
+    "colmap": ("fourd.camera.colmap", "pycolmap", "fourd[colmap]"),
 }
 NAMES = tuple(_BACKENDS)
 
@@ -36,6 +37,7 @@ def load(name: str) -> Backend:
 
     Raises:
         InputError: If there is none.
+        MissingError: If what it needs is not installed.
 
     Example:
         >>> load("still")  # doctest: +ELLIPSIS
@@ -44,4 +46,4 @@ def load(name: str) -> Backend:
     if name not in _BACKENDS:
         names = ", ".join(f"'{known}'" for known in _BACKENDS)
         raise InputError(f"There is no camera backend '{name}'. Use one of: {names}.")
-    return importlib.import_module(_BACKENDS[name][0]).load()
+    return backends.loaded(f"Camera backend '{name}'", name, _BACKENDS[name], {}, "flow")

@@ -65,8 +65,8 @@ class Flow:
         return _cameras(clip, solved)
 
 
-def load() -> Flow:
-    """The backend."""
+def load(name: str = "flow") -> Flow:
+    """The backend ``"flow"``."""
     return Flow()
 
 

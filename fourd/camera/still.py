@@ -36,6 +36,6 @@ def standing(clip: Clip, fov_deg: float) -> Cameras:
     return Cameras(K, torch.eye(4).expand(t, 4, 4), clip.hw, clip.time_s)
 
 
-def load() -> Still:
-    """The backend."""
+def load(name: str = "still") -> Still:
+    """The backend ``"still"``."""
     return Still()

@@ -45,8 +45,8 @@ def lift(
         start: Where in the clip to begin.
         duration: How much of the clip to lift.
         fps: Take so many frames a second.
-        camera: How to find the cameras: flow (from the pictures), still (the camera never moves) or file; or the
-            file or folder itself.
+        camera: How to find the cameras: flow (from the pictures), still (the camera never moves), colmap (by COLMAP:
+            pip install 'fourd[colmap]') or file; or the file or folder itself.
         camera_file: The cameras: transforms.json, a COLMAP model's folder, a TUM trajectory, or .npz. Implies
             --camera file.
         depth: How to find depth: parallax (from the camera's motion), embedded (a small network), prior (a plain

@@ -26,7 +26,7 @@ from tests.depth import planes, tiny
 
 pytestmark = pytest.mark.needs("transformers")
 
-SIZES = [(48, 64), (37, 111), (120, 90)]
+SIZES = [(48, 64), (37, 111), (120, 90), (3, 40), (1, 1), (5, 300)]
 
 
 @pytest.fixture(autouse=True)

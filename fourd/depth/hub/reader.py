@@ -22,6 +22,8 @@ _ERROR = 0.1
 _FARTHEST = 50.0
 """Inverse depth up to scale and shift may be 0 or below; so many times as far as the near parts is far enough."""
 _NEAREST_M, _FARTHEST_M = 0.01, 1000.0
+_NARROWEST, _FEWEST = 4, 32
+"""Longer side over shorter, and pixels of a side, that models can be shown."""
 
 Shown = Callable[[UInt8[Array, "h w 3"]], Float[Tensor, "1 3 h2 w2"]]
 
@@ -53,12 +55,13 @@ class Reader:
         Raises:
             InputError: If the model gives something else than a map of numbers.
         """
+        sturdy = _sturdy(picture)
         with torch.inference_mode():
-            said = self._model(pixel_values=self._shown(picture).to(self._model.device))
+            said = self._model(pixel_values=self._shown(sturdy).to(self._model.device))
         told = getattr(said, "predicted_depth", None)
         if told is None or told.ndim != 3 or min(told.shape) < 1:
             raise InputError(f"'{self.name}' gives no map of depth ({type(said).__name__}); use another model.")
-        values = self._without_border(told[0].float().cpu().numpy(), (picture.shape[0], picture.shape[1]))
+        values = self._without_border(told[0].float().cpu().numpy(), (sturdy.shape[0], sturdy.shape[1]))
         check_numbers(self.name, np.isfinite(values), picture)
         field = getattr(said, "field_of_view", None)
         rho, metric = _inverse(values, self._meaning, None if field is None else float(field.reshape(-1)[0]))
@@ -73,6 +76,15 @@ class Reader:
             cut = round(values.shape[axis] * more / (length + 2 * more))
             values = np.take(values, np.arange(cut, max(values.shape[axis] - cut, cut + 1)), axis)
         return np.ascontiguousarray(values)
+
+
+def _sturdy(picture: UInt8[Array, "h w 3"]) -> UInt8[Array, "h2 w2 3"]:
+    """The picture, stretched if it is so small or narrow that models would see nothing of it."""
+    h, w = picture.shape[:2]
+    larger = max(h, math.ceil(w / _NARROWEST), _FEWEST), max(w, math.ceil(h / _NARROWEST), _FEWEST)
+    if larger == (h, w):
+        return picture
+    return np.asarray(cv2.resize(picture, larger[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def check_numbers(name: str, good: Bool[Array, "h w"], picture: UInt8[Array, "h2 w2 3"]) -> None:

@@ -51,7 +51,8 @@ def shown(what: str, processor: Any, reflects: bool, size: int | None) -> tuple[
         h, w = (math.ceil(x / divisor) * divisor for x in picture.shape[:2])
         if (h, w) != picture.shape[:2]:
             picture = np.asarray(cv2.resize(picture, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
-        asked: dict[str, Any] = {}
+        # Said and not left to be inferred: a picture of three rows looks like one of three channels.
+        asked: dict[str, Any] = dict(input_data_format="channels_last")
         if size is not None:
             scale = size / max(h, w)
             asked["size"] = (

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float32, Float64, UInt8
 from numpy import ndarray as Array
 
-from fourd.depth import consistency, embedded, fill, matching, movers, neighbours, prior, sky, triangulate
+from fourd.depth import consistency, embedded, fill, matching, movers, neighbours, planar, prior, sky, triangulate
 from fourd.depth.backdrop import Backdrop
 from fourd.depth.common import MOVING, STAGE, UNHEARD, Rig, check, moving_mask, shrink, working_hw
 from fourd.depth.guess import Guess
@@ -143,18 +143,19 @@ class _Work:
         """Complete every frame, find what moves and place it, find the sky, and bring all to full size."""
         t = len(self.clip)
         farthest, guess = self._farthest(), Guess(self.rig, self.rho, self.sure, self.reader)
+        flat = planar.find(self.rig, self.rho, self.sure)
         behind, shape = [], []
         for i in range(t):
             behind.append(guess.of(i, self.full(i)))
             shape.append(guess.seen)
             yield Progress(STAGE, t + i, 3 * t)
-        moving = yield from self._moving([self._completed(i, behind[i], farthest)[0] for i in range(t)])
+        moving = yield from self._moving([self._completed(i, flat, behind[i], farthest)[0] for i in range(t)])
 
         small = [_shrunk(mask, self.rig.hw) for mask in moving]
         things = movers.Things(self.motion, self.rig, small)
         for i in range(t):
             self.sure[i] = np.where(small[i], 0, self.sure[i]).astype(np.float32)
-            filled, trust = self._completed(i, behind[i], farthest)
+            filled, trust = self._completed(i, flat, behind[i], farthest)
             things.look(i, filled, shape[i])
             if self.low == 0:
                 blue, pale = sky.find(self.small(i), self.rho[i], self.sure[i], max(2 * self.step, 1.5 * farthest))
@@ -178,10 +179,13 @@ class _Work:
         return DepthMaps(depth_m, confidence, cameras.K, moving=torch.from_numpy(np.stack(moving)), unit_m=unit_m)
 
     def _completed(
-        self, i: int, behind: Float32[Array, "h w"], farthest: float
+        self, i: int, flat: planar.Planar, behind: Float32[Array, "h w"], farthest: float
     ) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"]]:
         """The still world of a frame without holes, and how far it is to be trusted."""
-        filled, reached = fill.complete(self.rho[i], self.sure[i], behind, self.small(i))
+        rho, sure, picture = self.rho[i], self.sure[i], self.small(i)
+        behind, weight = flat.over(i, rho, sure, behind, picture)
+        rho, sure = np.where(weight > 0, behind, rho), np.maximum(sure, weight)
+        filled, reached = fill.complete(rho, sure, behind, picture)
         return np.maximum(filled, farthest), np.maximum(self.sure[i], 0.15 + 0.3 * reached)
 
     def _moving(self, still: list[Float32[Array, "h w"]]) -> Steps[list[Bool[Array, "h2 w2"]]]:

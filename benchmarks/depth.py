@@ -1,4 +1,4 @@
-"""How good is the depth of single frames? ``python -m benchmarks.depth FOLDER... [--weights FILE]``.
+"""How good is the depth of single frames? ``python -m benchmarks.depth FOLDER... [--weights FILE] [--model NAME]``.
 
 Each frame's inverse depth is compared with the truth after the best scale and shift. Beside the network stand a
 constant and the plain prior (rows of the picture), which any network has to beat. The mean relative error rewards
@@ -22,10 +22,10 @@ from rich.table import Table
 from tyro.conf import Positional, arg
 
 from benchmarks import truth
-from fourd.depth import prior
+from fourd.depth import embedded, hub, prior
 from fourd.depth.common import Rig
 from fourd.depth.embedded import weights
-from fourd.depth.embedded.reader import Reader
+from fourd.depth.reading import Reader
 
 NAMES = ("constant", "prior", "network")
 NEAR_M = 0.1
@@ -42,6 +42,8 @@ class Options:
     """Folders of truth with depth."""
     weights: Path = weights.SHIPPED
     """Weights of the network."""
+    model: str | None = None
+    """A published model to judge in its stead: a name, a hub id or a folder (docs/depth.md)."""
     every: int = 5
     """Judge every so many frames."""
     far_m: float = 10.0
@@ -110,7 +112,8 @@ def frames(told: truth.Truth, reader: Reader, options: Options) -> Iterator[Fram
 
 def main(options: Options) -> None:
     """Judge and print a table."""
-    console, reader, rows = Console(), Reader(options.weights), []
+    reader = hub.reader(options.model) if options.model else embedded.Reader(options.weights)
+    console, rows = Console(), []
     table = Table("scene", "frames", *NAMES, *(f"F1 {n}" for n in NAMES[1:]), "ms a frame")
     for folder in options.folders:
         told = truth.read(folder)

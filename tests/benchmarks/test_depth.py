@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks import depth
+from tests.benchmarks import worlds
+from tests.depth import tiny
 
 KNOWN = np.ones((40, 60), bool)
 
@@ -42,3 +46,13 @@ def test_blur_has_no_edges_and_edges_beyond_the_known_do_not_count() -> None:
     left = KNOWN.copy()
     left[:, 25:] = False
     assert not depth.edges(steps(30), left).any()
+
+
+@pytest.mark.needs("transformers")
+def test_published_models_are_judged_beside_the_prior(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, sheet = worlds.folder(tmp_path / "scene"), tmp_path / "sheet.png"
+    model = str(tiny.depth_anything(tmp_path / "model"))
+    depth.main(depth.Options((folder,), model=model, every=3, sheet=sheet))
+    said = capsys.readouterr().out
+    assert "network" in said and "nan" not in said
+    assert sheet.stat().st_size > 0

@@ -177,6 +177,8 @@ def _camera_backend(config: Config) -> camera.Backend:
     """The backend that the configuration names, or one that hands over the cameras that were given."""
     if config.camera == "file" and config.camera_file is None:
         raise InputError("Config.camera is 'file' but Config.camera_file is not set; name the file to read.")
+    if config.camera == "file" and config.camera_file is not None and not config.camera_file.exists():
+        raise InputError(f"Cannot read {config.camera_file}: there is no such file or folder.")
     if isinstance(config.camera, str) and config.camera != "file":
         return camera.load(config.camera)
 

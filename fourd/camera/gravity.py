@@ -181,7 +181,8 @@ def _normals(maps: DepthMaps, motion: Motion, i: int) -> tuple[Float64[Array, "n
         return cv2.boxFilter(values, -1, (_WINDOW, _WINDOW), borderType=cv2.BORDER_ISOLATED)
 
     middle, xm, ym = mean(rho), mean(x), mean(y)
-    vx, vy = mean(x * x) - xm**2, mean(y * y) - ym**2
+    # Where a map is one pixel wide there is no slope to be seen, and none is made up.
+    vx, vy = np.maximum(mean(x * x) - xm**2, 1e-12), np.maximum(mean(y * y) - ym**2, 1e-12)
     a, b = (mean(rho * x) - middle * xm) / vx, (mean(rho * y) - middle * ym) / vy
     unexplained = np.maximum(mean(rho * rho) - middle**2 - a * a * vx - b * b * vy, 0)
     whole = mean(there.astype(np.float64)) > 0.999

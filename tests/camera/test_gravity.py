@@ -146,3 +146,18 @@ def test_one_frame_and_noise() -> None:
     one = Motion(*(getattr(motion, n)[:1] for n in vars(motion)))
     short = Clip(clip.frames[:1], clip.time_s[:1])
     assert not find_up(short, cameras[:1], maps[:1], one).sure
+
+
+@pytest.mark.parametrize("hw", [(1, 1), (2, 2), (1, 300), (300, 1), (7, 7)])
+def test_pictures_too_small_to_say_anything(hw: tuple[int, int]) -> None:
+    t, (h, w) = 2, hw
+    zero, none = torch.zeros(t, h, w, 2), torch.zeros(t, h, w, dtype=torch.bool)
+    time_s = torch.arange(t, dtype=torch.float64)
+    K = torch.tensor([[50.0, 0, w / 2], [0, 50, h / 2], [0, 0, 1]]).expand(t, 3, 3)
+    found = find_up(
+        Clip(torch.randint(0, 256, (t, h, w, 3), dtype=torch.uint8), time_s),
+        Cameras(K, torch.eye(4).expand(t, 4, 4), hw, time_s),
+        DepthMaps(torch.rand(t, h, w) + 0.5, torch.ones(t, h, w), K),
+        Motion(zero, zero, none, none, torch.zeros(t, h, w)),
+    )
+    assert not found.sure and bool(torch.isfinite(found.up).all())

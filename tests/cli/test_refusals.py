@@ -29,6 +29,12 @@ def test_lift_of_what_is_no_video(run: Run, content: bytes) -> None:
     assert not Path("a.glb").exists()
 
 
+def test_cameras_that_are_not_there_are_missed_before_the_work(run: Run, clip: Path) -> None:
+    status, _, err = run("lift", clip, "--camera", "nowhere.json", "--no-sheet")
+    assert status == 1 and "Cannot read nowhere.json: there is no such file or folder." in " ".join(err.split())
+    assert "motion" not in err
+
+
 def test_lift_of_sound_alone(run: Run) -> None:
     import wave
 

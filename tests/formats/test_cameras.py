@@ -255,3 +255,83 @@ def test_hostile_files_never_do_worse_than_a_format_error(tmp_path: Path, kind: 
     else:
         target, path = colmap(tmp_path), tmp_path / kind
     assert samples.survives(read, path, samples.mutants(path.read_bytes(), 300)) > 50
+
+
+PICTURE = "0.5 0.5 -0.5 0.5 0 0 0 1 a.png"
+
+
+@pytest.mark.parametrize(
+    ("lenses", "pictures", "says"),
+    [
+        ("", f"1 {PICTURE}\n", "the camera of a.png is not in cameras.txt"),
+        ("1", f"1 {PICTURE}\n", "camera 1 is of a kind that is not read"),
+        ("1 PINHOLE", f"1 {PICTURE}\n", "camera 1 must have 4 parameters"),
+        ("1 PINHOLE 128 72 nan 1 1 1", f"1 {PICTURE}\n", "must be a finite number, not nan"),
+        ("1 PINHOLE 128 72 1e999 1 1 1", f"1 {PICTURE}\n", "must be a finite number, not inf"),
+        ("1 PINHOLE 128 72 1 0 1 1", f"1 {PICTURE}\n", "has no positive focal length"),
+        ("1 PINHOLE 128.5 72 1 1 1 1", f"1 {PICTURE}\n", "must be a whole number from 1"),
+        ("1 PINHOLE -128 72 1 1 1 1", f"1 {PICTURE}\n", "must be a whole number from 1"),
+        ("1 SIMPLE_PINHOLE 128 72 1e-300 1 1", f"1 {PICTURE}\n", "cannot be used: Cameras.K"),
+        ("1 OPENCV 128 72 99 99 64 36 0 0 0.1 0", f"1 {PICTURE}\n", "has lens distortion"),
+        ("1 OPENCV_FISHEYE 128 72 99 99 64 36 0 0 0 0", f"1 {PICTURE}\n", "is of a kind that is not read"),
+        ("1 PINHOLE 128 72 99 99 64 36", "", "has 0 pictures of 0 sizes"),
+        ("1 PINHOLE 128 72 99 99 64 36", "# nothing\n", "has 0 pictures of 0 sizes"),
+        ("1 PINHOLE 128 72 99 99 64 36", "1 2 3\n", "a picture has 3 fields; there must be 10"),
+        ("1 PINHOLE 128 72 99 99 64 36", f"1 {PICTURE}".replace("0.5", "x") + "\n", "a number was expected, not 'x x"),
+        (
+            "1 PINHOLE 128 72 99 99 64 36",
+            f"1 {PICTURE}".replace("0.5", "0") + "\n",
+            "rotation of a.png is not of length 1",
+        ),
+        (
+            "1 PINHOLE 128 72 99 99 64 36",
+            f"1 {PICTURE}".replace("0.5", "5") + "\n",
+            "rotation of a.png is not of length 1",
+        ),
+        ("1 PINHOLE 128 72 99 99 64 36", f"1 {PICTURE}".replace("0 0 0", "0 0 nan") + "\n", "must be a finite number"),
+        (
+            "1 PINHOLE 128 72 99 99 64 36",
+            f"1 {PICTURE}".replace("0 0 0", "0 0 1e200") + "\n",
+            "cannot be used: Cameras",
+        ),
+        ("1 PINHOLE 128 72 99 99 64 36", f"1 {PICTURE}".replace("1 a", "7 a") + "\n", "camera of a.png is not in"),
+    ],
+)
+def test_what_is_wrong_with_a_text_model_is_said(tmp_path: Path, lenses: str, pictures: str, says: str) -> None:
+    (tmp_path / "cameras.txt").write_text(lenses)
+    (tmp_path / "images.txt").write_text(pictures)
+    with pytest.raises(FormatError, match=says):
+        formats.read_cameras(tmp_path, hw=HW, time_s=times(1))
+
+
+EYES = np.eye(4)[None].repeat(2, 0)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({}, "must hold K and world_from_cam"),
+        ({"K": np.eye(3)}, "must hold K and world_from_cam .*; it holds K"),
+        ({"c2w": EYES}, "must hold K and world_from_cam"),
+        ({"K": np.eye(3), "c2w": np.eye(4)}, r"c2w has shape \(4, 4\); it must be"),
+        ({"K": np.eye(3), "c2w": EYES[:, :2]}, r"c2w has shape \(2, 2, 4\)"),
+        ({"K": np.eye(3), "c2w": EYES[:0]}, "cannot be used: Cameras|has 0 cameras"),
+        ({"K": np.eye(4), "c2w": EYES}, r"K must be \[3, 3\] or \[t, 3, 3\]"),
+        ({"K": np.eye(3)[None].repeat(3, 0), "c2w": EYES}, r"K must be \[3, 3\] or \[t, 3, 3\]"),
+        ({"K": np.eye(3), "c2w": EYES, "time_s": np.zeros(3)}, r"time_s \[t\], for the 2 poses"),
+        ({"K": np.eye(3) * np.nan, "c2w": EYES}, "cannot be used: Cameras.K holds NaN"),
+        ({"K": -np.eye(3), "c2w": EYES}, "cannot be used: Cameras.K has a focal length of -1"),
+        ({"K": np.eye(3), "c2w": EYES * 2}, "is not rigid"),
+        ({"K": np.eye(3), "c2w": EYES * [[-1], [1], [1], [1]]}, "or R is mirrored"),
+        ({"K": np.eye(3), "c2w": np.full((2, 4, 4), np.inf)}, "cannot be used: Cameras.world_from_cam holds"),
+        ({"K": np.eye(3), "c2w": EYES, "hw": np.array([72.5, 128])}, "hw must be a whole number"),
+        ({"K": np.eye(3), "c2w": EYES, "hw": np.array([72, 128, 3])}, "hw must hold 2 numbers"),
+        ({"K": np.eye(3), "c2w": EYES, "hw": np.array([-72, 128])}, "hw must be a whole number"),
+        ({"K": np.array("focal"), "c2w": EYES}, "K must hold numbers"),
+        ({"K": np.eye(3) * 1j, "c2w": EYES}, "K must hold numbers, not complex"),
+    ],
+)
+def test_what_is_wrong_with_arrays_is_said(tmp_path: Path, arrays: dict[str, np.ndarray], says: str) -> None:
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises((FormatError, InputError), match=says):
+        formats.read_cameras(tmp_path / "x.npz", hw=HW, time_s=times(2))

@@ -260,7 +260,7 @@ def _one_scale(config: Config, cameras: Cameras, maps: DepthMaps, moves: Motion)
 def _plain(config: Config) -> dict[str, Any]:
     """The configuration as JSON values; given cameras and depth are only named."""
     values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
-    return {k: v if v is None or isinstance(v, (str, int)) else _said(v) for k, v in values.items()}
+    return {k: v if v is None or isinstance(v, (str, int, float)) else _said(v) for k, v in values.items()}
 
 
 def _said(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 import fourd
+from fourd import generate
 from fourd.errors import FourdError, InputError, MissingError
 from fourd.events import Finished, Progress, Started, Steps, Warned
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Sound, SoundSource
@@ -59,6 +61,21 @@ def test_a_scene_survives_its_file(given: fourd.Scene, tmp_path: Path) -> None:
     assert again.provenance == given.provenance
     assert again.sound is not None and again.sound.rate_hz == 8000
     json.dumps(given.provenance.config)
+
+
+def test_a_scene_knows_which_way_is_up(tmp_path: Path) -> None:
+    stage = generate.scene("room", 0, hw=(72, 128), frames=4)
+    roll = rigid.matrix_from_rotvec(torch.tensor([0.0, 0.0, 0.25]))  # 14 degrees, all the way.
+    pose = stage.cameras.world_from_cam.clone()
+    pose[:, :3, :3] = pose[:, :3, :3] @ roll
+    take = generate.shoot(stage.stage, stage.cameras.replace(world_from_cam=pose), samples=1, rays=1)
+    fourd.lift(take.clip, fourd.Config(take.cameras, take.depth, quality="draft", inpaint="none")).save(
+        tmp_path / "s.glb"
+    )
+    scene = fourd.Scene.open(tmp_path / "s.glb")
+    assert scene.provenance.up is not None and scene.up[1] > math.cos(math.radians(1))  # The stage has y up.
+    height = scene.path("orbit", at_s=0.0, duration_s=0.5).centre_m[:, 1]
+    assert float(height.max() - height.min()) < 0.01 * scene.focus_m()
 
 
 def test_nothing_given_reports_on_the_way_and_makes_a_scene(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
@@ -145,7 +162,7 @@ def test_depth_that_speaks_of_metres_makes_the_scene_metric(
 
     scene = fourd.lift(clip, fourd.Config(camera="still", depth=found, quality="draft", inpaint="none"))
     assert scene.provenance.metric == (times is not None)
-    assert scene.provenance.config["depth"] == "given"
+    assert scene.provenance.config["depth"] == "given" and scene.provenance.config["range_deg"] == 30.0
     wall_m = torch.tensor(worlds.WALL_M * times if times else worlds.WALL_M / float(maps.depth_m[0].median()))
     torch.testing.assert_close(scene.render(scene.cameras[:1]).depth_m[0, 2, 2], wall_m, rtol=0.05, atol=0)
 

@@ -14,6 +14,7 @@ import fourd
 from fourd import generate
 from fourd.errors import FourdError, InputError, MissingError
 from fourd.events import Finished, Progress, Started, Steps, Warned
+from fourd.geometry import rigid
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Sound, SoundSource
 from tests.fuse import worlds
 

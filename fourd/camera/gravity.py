@@ -49,8 +49,8 @@ _STANDS = 0.4
 """Share of the edges within reach of the vertical that are upright."""
 _OF_SURFACES, _OF_EDGES = 20.0, 5.0
 """How many independent pieces of surface, and edges, a clip full of them is worth at most: neighbours are one thing.
-So many that of 61 takes of the stage whose up was found to 0.6 degrees, or to 13 and more among loose blocks without
-a floor, the former are sure and the latter are not."""
+So many that of 61 takes of the stage the 56 are sure whose up was found to 0.6 degrees, and the others, of loose blocks
+with hardly a floor, are not."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,7 @@ def facts(scene: Scene) -> dict[str, Any]:
             "fov_across_deg": round(math.degrees(2 * math.atan(w / 2 / float(focal[:, 0].median()))), 1),
             "fov_down_deg": round(math.degrees(2 * math.atan(h / 2 / float(focal[:, 1].median()))), 1),
         },
+        "up": from_.up,
         "sound": sound
         and {
             "duration_s": round(sound.duration_s, 3),
@@ -76,6 +77,7 @@ def rows(known: dict[str, Any]) -> list[tuple[str, str]]:
         *_evidence(known["evidence"]),
         ("camera", _CAMERA[camera["motion"]]),
         ("  focal length", f"{focal}, which sees {camera['fov_across_deg']:g} x {camera['fov_down_deg']:g} degrees"),
+        ("  up", "as the clip says it" if known["up"] else "unknown; the mean up of the cameras stands in"),
         ("sound", _sound(sound) if sound else "none"),
         ("unit", _unit(known)),
     ]

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-GREY = [0.5, 0.5, 0.5]
 FOV_DEG = 60.0
 
 
@@ -162,8 +161,8 @@ def depth_pro(folder: Path, field_of_view: bool = True) -> Path:
     model.eval().save_pretrained(folder)
     told = dict(
         image_processor_type="DepthProImageProcessor",
-        image_mean=GREY,
-        image_std=GREY,
+        image_mean=0.5,  # One number for three colours, as in the published file.
+        image_std=[0.5, 0.5, 0.5],
         rescale_factor=1 / 255,
         size=dict(height=64, width=64),
     )

@@ -69,10 +69,9 @@ def _stretched(what: str, told: dict[str, Any]) -> Shown:
     try:
         hw = int(told["size"]["height"]), int(told["size"]["width"])
         scale = float(told.get("rescale_factor", 1 / 255)) if told.get("do_rescale", True) else 1.0
-        mean, std = (
-            torch.tensor(told[key], dtype=torch.float32).view(1, 3, 1, 1) if told.get("do_normalize", True) else other
-            for key, other in (("image_mean", 0.0), ("image_std", 1.0))
-        )
+        normal = (told["image_mean"], told["image_std"]) if told.get("do_normalize", True) else (0.0, 1.0)
+        # One number may stand for all three colours, as it does in Depth Pro's own file.
+        mean, std = (torch.tensor(x, dtype=torch.float32).expand(3).view(1, 3, 1, 1) for x in normal)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{what} does not say how it wants to be shown pictures ({error!r}).") from None
 

@@ -115,6 +115,7 @@ def test_a_smaller_size_is_quicker_and_coarser(anything: Path, pro: Path, tmp_pa
     for hw, shape in (((60, 80), (42, 56)), ((80, 60), (56, 42)), ((80, 80), (56, 56))):
         assert hub.reader(str(anything), size=56).look(picture(hw)).rho.shape == shape
     assert hub.reader(str(anything), size=28).look(picture((40, 80))).rho.shape == (14, 28)
+    assert min(hub.reader(str(anything), size=14).look(picture((40, 300))).rho.shape) == 14
     square = hub.reader(str(tiny.dpt(tmp_path)), size=32)
     assert square.look(picture((64, 80))).rho.shape == (32, 32)
     with pytest.raises(InputError, match="sees pictures at a size of its own; leave size out"):

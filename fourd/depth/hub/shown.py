@@ -45,7 +45,7 @@ def shown(what: str, processor: Any, reflects: bool, size: int | None) -> tuple[
     pads = bool(getattr(processor, "do_pad", False))
     divisor = (getattr(processor, "size_divisor", None) or 1) if pads and not reflects else 1
     more = dict(do_pad=False) if divisor > 1 else {}  # Stretching to the next multiple leaves nothing to be cut away.
-    keeps = getattr(processor, "keep_aspect_ratio", False)
+    keeps, least = getattr(processor, "keep_aspect_ratio", False), getattr(processor, "ensure_multiple_of", 1)
 
     def show(picture: UInt8[Array, "h w 3"]) -> Float[Tensor, "1 3 h2 w2"]:
         h, w = (math.ceil(x / divisor) * divisor for x in picture.shape[:2])
@@ -54,10 +54,8 @@ def shown(what: str, processor: Any, reflects: bool, size: int | None) -> tuple[
         # Said and not left to be inferred: a picture of three rows looks like one of three channels.
         asked: dict[str, Any] = dict(input_data_format="channels_last")
         if size is not None:
-            scale = size / max(h, w)
-            asked["size"] = (
-                dict(height=round(h * scale), width=round(w * scale)) if keeps else dict(height=size, width=size)
-            )
+            height, width = (max(round(x * size / max(h, w)), least) if keeps else size for x in (h, w))
+            asked["size"] = dict(height=height, width=width)
         return processor(images=picture, return_tensors="pt", **more, **asked)["pixel_values"]
 
     # As ZoeDepth's authors do it, because its depth is wrong at borders.

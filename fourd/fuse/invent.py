@@ -109,13 +109,15 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt
     before = [_draw(splats, cameras, i) for i in range(len(cameras))]
     pixels = sum(int((had.alpha > COVERED).sum()) for had in before)
     budget, bearable = (3 * pixels * 10 ** (-limit / 10) for limit in (UNCHANGED_DB, _BEARABLE_DB))
-    count = len(invented)
+    count, changes = len(invented), [math.inf] * len(before)
     for k in range(_ROUNDS):
-        change, harm = 0.0, torch.zeros(len(invented))
+        harm = torch.zeros(len(invented))
         for i, had in enumerate(before):
-            by_picture, by_splat = _harm(splats, invented, cameras, i, had, film[i])
-            change, harm = change + by_picture, harm + by_splat
+            if changes[i] > budget / len(before) / 2:  # Pictures that hardly change are not drawn again.
+                changes[i], by_splat = _harm(splats, invented, cameras, i, had, film[i])
+                harm += by_splat
             yield Progress("inpaint", k * len(cameras) + i + 1, _ROUNDS * len(cameras))
+        change = sum(changes)
         enough = bearable if len(invented) <= (1 - _GONE) * count else budget
         if change <= enough:
             yield Progress("inpaint", 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -12,10 +13,10 @@ from torch import Tensor
 from fourd.inpaint.embedded.code import plain
 from fourd.inpaint.nouns import Holes, Pictures
 
-_BESIDE = 0.05
+_BESIDE = 0.02
 """What is seen is the surface that lies there, and nothing before it, if their inverse depths differ by less than this
 share."""
-_SLACK = 0.01
+_SLACK = 0.005
 """The same for what is far: this share of the median inverse depth of what is seen."""
 _RIM_PX = 3
 """What is seen of a surface is taken so many pixels away from where it ends: outlines are mixed with what is beside."""
@@ -61,6 +62,14 @@ def painted(holes: Holes) -> Painted:
             rgb[i] = torch.where(there[..., None], smooth.clamp(0, 1), rgb[i])
             done[i] |= there
     return Painted(Pictures(rgb, torch.where(done, holes.lies, had.inverse_depth), had.known | done), done)
+
+
+def apart(holes: Holes, done: Bool[Tensor, "h w"], i: int) -> Iterator[tuple[Bool[Tensor, "h w"], Bool[Tensor, "h w"]]]:
+    """For each surface that was filled in into picture ``i``: where it lies, and which part of that was filled."""
+    if holes.surface is not None:
+        for number in holes.surface[i][done].unique().tolist():
+            surface = holes.surface[i] == number
+            yield surface, done & surface
 
 
 def _inner(mask: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:

@@ -26,6 +26,8 @@ _SEAM = 0.5
 """Weight of what is laid into the hole so far against what is known around it."""
 _AROUND = [(y, x) for y in (-2, 0, 2) for x in (-2, 0, 2)]
 """What of its surroundings a place is compared in, in pixels of each scale."""
+_FINE_PX, _FINE_REACH = 2.0, 5
+"""Detail is fine if it is lost under a Gaussian of so many pixels, cut off at so many."""
 _MARGIN = 2
 _MOST = 4096
 """Places that are looked through at the start."""
@@ -132,6 +134,7 @@ def lay(
     sources: list[Scale],
     random: torch.Generator,
     strength: float,
+    base: Float32[Tensor, "4 H W"] | None = None,
 ) -> Float32[Tensor, "4 H W"]:
     """Fill one picture's hole: the skeleton, with detail.
 
@@ -144,16 +147,17 @@ def lay(
         sources: Places to take from.
         random: Of what is tried.
         strength: Of the detail that is laid on; 1 is as it was found, 0 leaves the skeleton.
+        base: What takes the skeleton's place in the hole, if something does: smooth, and of full size.
     """
     back = enlarge.background(skeleton[None], hole_low[None])
     wide = broad(skeleton[None], back)
     full = int(hole.shape[0]), int(hole.shape[1])
     if strength == 0 or not all(scale.usable.any() for scale in sources):
-        return enlarge.upsampled(skeleton[None], back, full)[0]
+        return enlarge.upsampled(skeleton[None], back, full)[0] if base is None else base
     at, search = None, None
     for scale in sources:
         hw = int(scale.values.shape[2]), int(scale.values.shape[3])
-        smooth = enlarge.upsampled(wide, back, hw)
+        smooth = enlarge.upsampled(wide, back, hw) if base is None else _at_size(base, hw)
         own = _at_size(values, hw)
         opened = _at_size(hole[None].float(), hw)[0, 0] > 0
         there = _at_size(known[None].float(), hw)[0, 0] > 0.999
@@ -164,6 +168,26 @@ def lay(
         at, search = finer.improve(start, rounds=4 if at is None else 2), finer
     assert search is not None and at is not None  # There is one scale at least.
     return search.composed(at, strength)
+
+
+def only(scales: list[Scale], i: int, part: Bool[Tensor, "H W"]) -> list[Scale]:
+    """Places of a part of picture ``i``, scale by scale."""
+    picked = []
+    for scale in scales:
+        there = _at_size(part[None].float(), (scale.values.shape[2], scale.values.shape[3]))[:, 0] > 0.999
+        picked.append(Scale(scale.values[i : i + 1], scale.broad[i : i + 1], scale.usable[i : i + 1] & there))
+    return picked
+
+
+def fine(detail: Float32[Tensor, "c h w"], part: Bool[Tensor, "h w"]) -> Float32[Tensor, "c h w"]:
+    """What of a detail that is laid on a part of a picture is finer than a few pixels."""
+    at = torch.arange(-_FINE_REACH, _FINE_REACH + 1, dtype=torch.float32)
+    bell = torch.exp(-(at**2) / (2 * _FINE_PX**2))
+    bell = bell / bell.sum()
+    maps = torch.cat([detail * part, part[None].float()])[:, None]
+    for weight in (bell[:, None], bell[None, :]):
+        maps = F.conv2d(maps, weight[None, None], padding=(weight.shape[0] // 2, weight.shape[1] // 2))
+    return torch.where(part, detail - maps[:-1, 0] / maps[-1:, 0].clamp(min=1e-6), 0.0)
 
 
 def _at_size(maps: Float32[Tensor, "c H W"], hw: tuple[int, int]) -> Float32[Tensor, "1 c h w"]:

@@ -18,6 +18,7 @@ from fourd.geometry import continued as surfaces
 from fourd.geometry.layout import Layout
 from fourd.geometry.unseen import Unseen
 from fourd.inpaint import Holes, Inpainter, Pictures
+from fourd.inpaint.surfaces import bare
 from fourd.render import holes
 from fourd.scene import Scene
 from fourd.types import Cameras, Clip, Splats
@@ -106,8 +107,12 @@ def _asked(seen: holes.Seen, ring: Cameras, unseen: Unseen, bounds: Layout, door
         through = doors.nearest(camera, hole & (number >= 0), inverse) < _THROUGH * inverse
         surface.append(torch.where(through, layout.NONE, number))
         lies.append(inverse)
-    holed = Holes.plain(pictures, seen.hole)
-    return holed.replace(behind=torch.stack(behind), surface=torch.stack(surface), lies=torch.stack(lies))
+    asked = Holes.plain(pictures, seen.hole).replace(behind=torch.stack(behind))
+    asked = asked.replace(surface=torch.stack(surface), lies=torch.stack(lies))
+    for i, number in enumerate(surface):
+        thing = seen.known[i] & ~bare(asked, i)
+        surface[i] = torch.where(holes.within(seen.inverse_depth[i], seen.known[i], thing), layout.NONE, number)
+    return asked.replace(surface=torch.stack(surface))
 
 
 def _beyond(seen: holes.Seen, bounds: Layout, cameras: Cameras, i: int) -> torch.Tensor:

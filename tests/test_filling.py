@@ -15,6 +15,7 @@ from fourd.events import Finished, Progress, Steps, Warned
 from fourd.filling import fill
 from fourd.geometry import survey
 from fourd.inpaint import Holes, Pictures
+from fourd.render import holes
 from fourd.types import INVENTED, SEEN, Cameras, Clip, Splats
 from tests.fuse import worlds
 
@@ -88,7 +89,7 @@ def test_the_wall_goes_on_behind_the_board(scene: tuple[Clip, Cameras, Splats], 
     hidden[:, :, :8] = hidden[:, :, -8:] = False  # Behind the board, not past the borders.
     assert int(hidden.sum()) > 20
     off = (drawn.depth_m[hidden] / true_depth[hidden] - 1).abs()
-    assert float(off.median()) < 0.1
+    assert float(off.median()) < 0.01, "the wall is the plane that bounds all this"
     # The wall's colour changes slowly; the board's is another. Black would be 6 dB.
     assert worlds.psnr(drawn.rgb[hidden], true_rgb[hidden]) > 12  # Measured 13.8.
 
@@ -178,3 +179,17 @@ def test_an_inpainter_that_fails_costs_a_warning_and_not_the_scene(
     warned = [e.message for e in found if isinstance(e, Warned)]
     assert len(warned) == 1 and warned[0].endswith(said)
     assert last.result.provenance.warnings == warned and last.result.provenance.config["inpaint"] == "given"
+
+
+def test_a_thing_goes_on_behind_what_hides_it_and_not_for_ever() -> None:
+    inverse = torch.full((4, 100), 0.1)
+    inverse[:, 50:] = 0.2
+    inverse[:, 40:45] = 0.8
+    known = torch.ones(4, 100, dtype=torch.bool)
+    known[:, 45:50] = known[2:, 50:80] = False
+    known[3, 45:] = False
+    thing = inverse > 0.1
+    within = holes.within(inverse, known, thing)
+    assert bool(within[:2, 45:50].all()) and int(within[:2].sum()) == 10, "between what hides it and itself"
+    assert int(within[2].sum()) == 5 and bool(within[2, 75:80].all()), "a twentieth of the width beside itself"
+    assert not bool(within[3].any()), "nobody knows what is on the other side"

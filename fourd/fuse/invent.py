@@ -29,7 +29,7 @@ _BEARABLE_DB = 50.0
 """By less than this is enough once ``_GONE`` of the splats went. In small pictures, and where depth is poor, outlines
 are a large part of all pixels, and what is behind shines through them, which was black."""
 
-_GONE = 0.02
+_GONE = 0.03
 """Share of the splats."""
 
 _CLOSER = 0.15

@@ -32,6 +32,10 @@ SLACK = 1.1
 """How much nearer than the further of its two sides a filling may be."""
 
 
+THING = 0.05
+"""Things go on behind what hides them for so much of the picture's width."""
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What some cameras see, and what they do not. n pictures of h x w."""
@@ -127,6 +131,35 @@ def behind(inverse_depth: Float32[Tensor, "h w"], known: Bool[Tensor, "h w"]) ->
     """
     left, right = _last_known(inverse_depth, known), _last_known(inverse_depth.flip(1), known.flip(1)).flip(1)
     return torch.where(left.isinf() | right.isinf(), torch.inf, torch.minimum(left, right) * SLACK)
+
+
+@checked
+def within(
+    inverse_depth: Float32[Tensor, "h w"], known: Bool[Tensor, "h w"], thing: Bool[Tensor, "h w"]
+) -> Bool[Tensor, "h w"]:
+    """Where a thing goes on behind what hides it, by what is known left and right in the same row.
+
+    The farther of the two sides goes on, as in ``behind``; not for longer than ``THING`` widths of the picture.
+
+    Args:
+        inverse_depth: 1/m.
+        known: Where it was seen.
+        thing: Which of that is a thing, and not what bounds the scene.
+    """
+    w = known.shape[1]
+    side = torch.where(thing, 1.0, 0.0)
+    ends = []
+    for flip in (False, True):
+        maps = (x.flip(1) if flip else x for x in (inverse_depth, known, side))
+        depth, there, is_thing = maps
+        column = torch.arange(w, dtype=torch.float32).expand_as(depth)
+        away = column - _last_known(column, there)
+        end = torch.stack([_last_known(depth, there), _last_known(is_thing, there), away])
+        ends.append(end.flip(2) if flip else end)
+    left, right = ends
+    both = ~(left[0].isinf() | right[0].isinf())
+    farther = torch.where(left[0] <= right[0], left, right)
+    return both & ~known & (farther[1] == 1) & (farther[2] <= THING * w)
 
 
 def _last_known(values: Tensor, known: Tensor) -> Tensor:

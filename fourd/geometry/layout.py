@@ -30,17 +30,19 @@ _NEAR = 0.012
 """Something is on a plane if it is so near to it, in distances from its camera."""
 _BEYOND = 0.01
 """At most this share of all that was seen may lie behind a plane that bounds the scene."""
+_LARGE = 0.1
+"""At least this share of all that was seen lies on it. Where depth is a guess, less would fit somewhere by chance."""
 _LEAST = 0.025
-"""At least this share of all that was seen lies on it."""
+"""The same for a plane at right angles to one that is found already."""
 _LITTLE = 0.002
-"""The same for a plane at right angles to a floor and a wall, of which there is often no more than a strip."""
+"""The same for a plane at right angles to two, a floor and a wall; there is often no more than a strip of it."""
 _UPRIGHT = 0.05
 """Cosine of an angle that still is a right one."""
 _MOST = 8
 """Planes."""
 _FAR = 8.0
 """What is so many times farther away than 9 of 10 points that are seen is the sky."""
-_SKY = 0.004
+_SKY = 0.015
 """Share of what was seen that is sky, where there is one."""
 
 
@@ -110,8 +112,12 @@ def found(
         lead = point @ normal.mT + offset
         bounds = (lead < -3 * close[:, None]).double().mean(0) <= _BEYOND
         support = ((lead.abs() < close[:, None]) & free[:, None]).double().mean(0) * bounds
+        square = torch.zeros_like(bounds)
+        for other in planes:
+            square |= (normal @ other[:3]).abs() < _UPRIGHT
+        support = torch.where(support >= torch.where(square, _LEAST, _LARGE), support, 0.0)
         best = int(support.argmax())
-        if float(support[best]) < _LEAST:
+        if float(support[best]) == 0:
             break
         plane = _refined(point, close, normal[best], offset[best], free)
         lead = point @ plane[:3] + plane[3]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fourd.camera import loops
 from fourd.camera.model import orthonormal
 from fourd.camera.shots import cut, inside
 from fourd.camera.solve import UNIT, Solved, solve, standing
@@ -50,7 +51,7 @@ class Flow:
         solved: list[Solved] = []
         for first, end in shots:
             part = inside(tracks, first, end)
-            steps = solve(part)
+            steps = solve(part, loops.find(lambda i, first=first: clip.frames[first + i].cpu().numpy(), part))
             while True:
                 try:
                     share = next(steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,6 +22,8 @@ _DROP_PX, _DROP_SHARE = 1.5, 0.1
 """A track with more than this share of its observations past this error is dropped."""
 _ANNEAL = ((3.0, 12), (1.5, 15), (0.8, 12), (0.4, 40))
 """Error believed, in pixels, and iterations of each of the final adjustments."""
+_STILL_RIGHT = 0.97
+"""Share of what tracks explained before a path was closed that they must explain afterwards."""
 _TOLERANCE = 1e-6
 """A step that lowers the cost by a smaller share ends an adjustment. The focal length settles last: 1e-4
 would cost 2 % of it."""
@@ -82,12 +84,13 @@ def angles(x: np.ndarray, y: np.ndarray, R: np.ndarray) -> np.ndarray:
 class Growth:
     """A model that grows: which frames have a pose, and which points a place.
 
-    Until the last adjustments it works with the points in ``core`` alone, for speed.
+    Until the last adjustments it works with the points in ``core`` alone, for speed; and until all frames have a pose
+    without ``links``, the points that came back into view (see ``loops``).
     """
 
-    def __init__(self, seen: Seen, focal: float, core: np.ndarray) -> None:
-        self.everything, self.core = seen, core
-        self.seen = seen.pick(core[seen.point])
+    def __init__(self, seen: Seen, focal: float, core: np.ndarray, links: np.ndarray) -> None:
+        self.everything, self.core, self.links = seen, core & ~links, links
+        self.seen = seen.pick(self.core[seen.point])
         t, n = seen.frames, seen.points
         self.model = Model(np.tile(np.eye(3), (t, 1, 1)), np.zeros((t, 3)), np.tile([0.0, 0, 1, 0], (n, 1)), focal)
         self.posed = np.zeros(t, bool)
@@ -110,6 +113,7 @@ class Growth:
                 self._place(None if full else ~self.known, _GOOD_PX)
                 self._adjust(Task(3.0, 4, focal=False))
             yield i, parts
+        self._close()
         for k, (sigma, iterations) in enumerate(_ANNEAL):
             if k == _ALL_FROM:
                 self.seen = self.everything
@@ -118,6 +122,35 @@ class Growth:
                 self._drop()
             self._adjust(Task(sigma, iterations, tolerance=_TOLERANCE))
             yield t + k, parts
+
+    def _close(self) -> None:
+        """Bring together what came back into view: large errors are believed first, and then ever smaller ones."""
+        open_, model, known = self.seen, self.model, self.known.copy()
+        links = self.everything.pick(self.links[self.everything.point])
+        if not len(links.point):
+            return
+        near = _longer_side(links)
+        X, error = triangulate(links.pick(near), model)
+        found = (np.bincount(links.point[near], minlength=links.points) >= 2) & (error < _GOOD_PX)
+        apart = links.pick(~near & found[links.point])
+        if np.count_nonzero(found) >= _FEWEST_INLIERS:
+            self.model = replace(model, X=np.where(found[:, None], X, model.X))
+            self.known |= found
+            self.seen = self.everything.pick((self.core | found)[self.everything.point])
+            sigma = 2 * float(np.median(self.model.error(apart)))
+            while sigma > _GOOD_PX:
+                self._adjust(Task(sigma, 8))
+                sigma /= 2
+            self._adjust(Task(_GOOD_PX, 8))
+            # Places that only look alike would bend the path, and then tracks no longer agree with it.
+            before, after = (np.mean(m.error(open_.pick(known[open_.point])) < _GOOD_PX) for m in (model, self.model))
+            closed = np.median(self.model.error(apart)) < _GOOD_PX
+            if closed and after > _STILL_RIGHT * before:
+                self.core = self.core | self.links
+                self.seen = self.everything.pick(self.core[self.everything.point])
+                return
+        self.everything = self.everything.pick(~self.links[self.everything.point])
+        self.seen, self.model, self.known = open_, model, known
 
     def _begin(self, pair: Pair) -> None:
         self.model.R[pair.b], self.model.t[pair.b] = pair.R, pair.t
@@ -166,6 +199,19 @@ class Growth:
         seen = self.seen.pick(mask & (counts[self.seen.point] >= 2))
         # Everything keeps one scale, also what is not adjusted now.
         self.model = adjust(seen, self.model.scaled(1 / self.model.unit(seen)), task)
+
+
+def _longer_side(links: Seen) -> np.ndarray:
+    """For each observation whether it is among the earlier or later ones of its point, whichever are more."""
+    gap = np.diff(links.frame, prepend=0)
+    start = np.flatnonzero(np.diff(links.point, prepend=-1))
+    gap[start] = -1
+    widest = np.lexsort((-gap, links.point))[start]  # The first of each point in this order.
+    split = np.zeros(links.points, np.int64)
+    split[links.point[start]] = widest
+    later = np.arange(len(links.point)) >= split[links.point]
+    more = links.per_point(np.where(later, 1.0, -1.0)) > 0
+    return later == more[links.point]
 
 
 def _outward(a: int, b: int, frames: int) -> list[int]:

@@ -64,8 +64,13 @@ class Solved:
     warnings: tuple[str, ...] = ()
 
 
-def solve(tracks: Tracks) -> Generator[float, None, Solved]:
-    """Solve one shot, yielding the share that is done."""
+def solve(tracks: Tracks, links: Tracks | None = None) -> Generator[float, None, Solved]:
+    """Solve one shot, yielding the share that is done.
+
+    Args:
+        tracks: What was followed.
+        links: What came back into view (see ``loops``).
+    """
     t = tracks.length
     unit = max(tracks.hw) / UNIT
     if t < 2 or still_share(tracks, unit) >= _STILL_SHARE:
@@ -76,6 +81,8 @@ def solve(tracks: Tracks) -> Generator[float, None, Solved]:
         return standing(t, f"only {tracks.points} points could be followed through several frames")
     seen = _seen(tracks, unit)
     keys = keyframes(tracks, *_KEYFRAMES)
+    links = tracks.pick(np.zeros(len(tracks.point), bool)) if links is None else links
+    keys = np.union1d(keys, links.frame)
     core = spread(tracks, _CORE_TRACKS, _CELL_PX * unit)
     key_seen = _at(seen, keys)
     core_seen = key_seen.pick(core[key_seen.point])
@@ -88,7 +95,7 @@ def solve(tracks: Tracks) -> Generator[float, None, Solved]:
         return standing(t)
     yield 0.1
     if share < _TURNS:
-        growth = yield from _grow(key_seen, core)
+        growth = yield from _grow(key_seen, core, _at(_seen(links, unit), keys))
         if growth is not None:
             travels = explained(core_seen, growth.model, _EXPLAINED_PX)
             if travels * _TURNS > share:
@@ -127,15 +134,21 @@ def _turning(
     return Solved("turning", model.R, np.zeros((seen.frames, 3)), model.focal, warnings)
 
 
-def _grow(seen: Seen, core: Bool[np.ndarray, " n"]) -> Generator[float, None, Growth | None]:
+def _grow(seen: Seen, core: Bool[np.ndarray, " n"], links: Seen) -> Generator[float, None, Growth | None]:
     """The first model that explains enough, or else the one that explains most."""
     core_seen = seen.pick(core[seen.point])
+    n = seen.points + links.points
+    point = np.concatenate([seen.point, links.point + seen.points])
+    frame, xy = np.concatenate([seen.frame, links.frame]), np.concatenate([seen.xy, links.xy])
+    whole = Seen(point, frame, xy, n, seen.frames)
+    is_link = np.arange(n) >= seen.points
+    core = np.concatenate([core, np.zeros(links.points, bool)])
     best: tuple[float, Growth] | None = None
     for tried, focal in enumerate(map(focal_px, _START_FOVS_DEG)):
         pair = starting_pair(core_seen, focal)
         if pair is None:
             continue
-        growth = Growth(seen, focal, core)
+        growth = Growth(whole, focal, core, is_link)
         for part, parts in growth.solve(pair):
             yield 0.1 + 0.9 * (tried + part / parts) / len(_START_FOVS_DEG)
         share = explained(core_seen, growth.model, _EXPLAINED_PX)

@@ -142,7 +142,7 @@ def test_the_still_backend_gives_one_pose() -> None:
 
 
 def test_an_unknown_backend_is_named_with_those_that_exist() -> None:
-    with pytest.raises(InputError, match=r"no camera backend 'slam'. Use one of: 'flow', 'still'\."):
+    with pytest.raises(InputError, match=r"no camera backend 'slam'. Use one of: 'flow', 'still', 'colmap'\."):
         camera.load("slam")
 
 

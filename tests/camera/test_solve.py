@@ -142,7 +142,9 @@ def test_models_grow_from_other_fields_of_view_until_one_explains_enough(world, 
     monkeypatch.setattr(solving, "explained", lambda *_: told.pop(0))
     monkeypatch.setattr(solving.Growth, "solve", lambda self, pair: (grown.append(self), iter(()))[1])
     tracks = world("forward").tracks
-    steps = solving._grow(solving._seen(tracks, 1.0), np.ones(tracks.points, bool))
+    none = tracks.pick(np.zeros(len(tracks.point), bool))
+    seen, links = (solving._seen(part, 1.0) for part in (tracks, none))
+    steps = solving._grow(seen, np.ones(tracks.points, bool), links)
     with pytest.raises(StopIteration) as end:
         while True:
             next(steps)

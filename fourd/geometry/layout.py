@@ -126,7 +126,9 @@ def found(
         free = free & (lead.abs() >= 2 * close) & ((point @ normal[best] + offset[best]).abs() >= close)
     if sky is None and len(planes) > 1:
         planes += _squared(point, close, free, planes)
-    both = torch.stack(planes) if planes else torch.zeros(0, 4, dtype=torch.float64)
+    if not planes:
+        return Layout(torch.zeros(0, 3).double(), torch.zeros(0).double(), None)  # A sky needs a ground where it ends.
+    both = torch.stack(planes)
     return Layout(both[:, :3], both[:, 3], sky)
 
 

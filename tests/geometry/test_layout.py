@@ -70,6 +70,14 @@ def test_ground_ends_at_the_sky() -> None:
     assert bool((inverse[:23] == found.sky).all())
 
 
+def test_a_sky_without_a_ground_bounds_nothing() -> None:
+    cameras = _cameras()
+    seen = 0.05 + 0.5 * torch.rand(3, *HW, generator=torch.Generator().manual_seed(0))
+    seen[:, :10] = 1e-4
+    found = layout.found(seen, seen > 0, cameras)
+    assert len(found) == 0 and found.sky is None
+
+
 def test_a_strip_of_a_wall_is_enough_where_a_room_has_right_angles() -> None:
     cameras = _cameras()
     right = (-1.0, 0.0, 0.0, 3.42)  # A column or two of the picture.

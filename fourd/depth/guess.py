@@ -47,7 +47,8 @@ class Guess:
         self._scale = float(np.median(every)) if len(every) else 1.0
         self._metres: list[float] = []
         self.seen: Float32[Array, "h w"] | None = None
-        """The reader's own view of the frame that was asked for last; None without a reader."""
+        """What the reader itself saw in the frame that was asked for last, if it overrules: the shape of things is
+        nothing to ask others about, whose blur is worse than to take things for round."""
 
     @property
     def unit_m(self) -> float | None:
@@ -61,7 +62,8 @@ class Guess:
         if self._reader is None:
             return ramp
         reading = self._reader.look(picture)
-        self.seen = seen = fitted(reading, shrink(picture, self._rig.hw))
+        seen = fitted(reading, shrink(picture, self._rig.hw))
+        self.seen = seen if self._reader.overrules else None
         if told.sum() < _ENOUGH:
             return ramp
         measured = self._rho[i][told]
@@ -73,7 +75,8 @@ class Guess:
         believed = np.clip(scale * seen + shift, _NEVER * low, high / _NEVER).astype(np.float32)
         if self._reader.overrules:
             self._doubt(i, believed, told)
-        return believed
+            return believed
+        return _weighed(believed, ramp, measured, told)
 
     def _doubt(self, i: int, believed: Float32[Array, "h w"], told: Bool[Array, "h w"]) -> None:
         """Be less sure of measurements of frame ``i`` that differ much more from the reading than others do."""
@@ -81,3 +84,12 @@ class Guess:
         usual = max(float(np.median(away[told])), _USUAL)
         less = 1 / (1 + (away / (_UNUSUAL * usual)) ** 2)
         self._sure[i] = np.where(told, self._sure[i] * less, self._sure[i]).astype(np.float32)
+
+
+def _weighed(
+    one: Float32[Array, "h w"], other: Float32[Array, "h w"], measured: Float32[Array, " n"], told: Bool[Array, "h w"]
+) -> Float32[Array, "h w"]:
+    """Two beliefs, each as much as it is right where something was measured: weights of 1 over the squared error."""
+    wrong = [float(np.median(np.abs(np.log(np.maximum(measured, 1e-6) / x[told])))) for x in (one, other)]
+    share = wrong[1] ** 2 / max(wrong[0] ** 2 + wrong[1] ** 2, 1e-12)
+    return np.exp(share * np.log(one) + (1 - share) * np.log(other)).astype(np.float32)

@@ -87,13 +87,13 @@ class Colmap:
             pictures,
             camera_mode=pycolmap.CameraMode.SINGLE,
             reader_options=dict(camera_model="SIMPLE_PINHOLE", mask_path=folder / "masks"),
-            extraction_options=dict(num_threads=torch.get_num_threads()),
+            extraction_options=dict(num_threads=1),  # Several would number the pictures as they finish.
             device=pycolmap.Device.cpu,
         )
         yield Progress("camera", 2, 4)
         pycolmap.match_sequential(
             database,
-            matching_options=dict(num_threads=torch.get_num_threads()),
+            matching_options=dict(num_threads=1),
             pairing_options=dict(overlap=_OVERLAP),
             verification_options=dict(ransac=dict(random_seed=self.seed)),
             device=pycolmap.Device.cpu,

@@ -45,7 +45,13 @@ class Filled(NamedTuple):
 
 
 def fill(
-    splats: Splats, clip: Clip, cameras: Cameras, inpainter: Inpainter, range_deg: float = 30.0, seed: int = 0
+    splats: Splats,
+    clip: Clip,
+    cameras: Cameras,
+    inpainter: Inpainter,
+    range_deg: float = 30.0,
+    seed: int = 0,
+    up: torch.Tensor | None = None,
 ) -> Steps[Filled]:
     """Make up what no source camera saw, and only that, as far as a camera may turn about the subject.
 
@@ -60,10 +66,11 @@ def fill(
         inpainter: What fills the holes.
         range_deg: How far a camera may turn, to either side.
         seed: The same one gives the same filling.
+        up: Which way is up, if that is known: a camera turns about it.
     """
     device, splats = splats.mean_m.device, splats.to("cpu")
     still = splats[torch.isinf(splats.duration_s)]
-    rings = survey.rings(cameras, Scene(splats, cameras).focus_m(), range_deg)
+    rings = survey.rings(cameras, Scene(splats, cameras).focus_m(), range_deg, up)
     picked = clock.spread(len(cameras), _WITNESSES)
     filmed = holes.look(splats, cameras[picked])
     unseen = Unseen(filmed.inverse_depth, filmed.known & ~filmed.crack, cameras[picked])

@@ -120,11 +120,12 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     if fitting.steps > 0:
         splats, cameras = yield from log.stage("refine", refine(splats, clip, maps, cameras, fitting))
     if inpainter is not None:
-        filled = _or_not(splats, fill(splats, clip, cameras, inpainter, config.range_deg, config.seed))
+        up = gravity.up if gravity.sure else None
+        filled = _or_not(splats, fill(splats, clip, cameras, inpainter, config.range_deg, config.seed, up))
         splats, told = yield from log.stage("inpaint", filled)
 
-    up = gravity.up.tolist() if gravity.sure else None
-    provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric, told, up)
+    level = gravity.up.tolist() if gravity.sure else None
+    provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric, told, level)
     scene = Scene(splats, cameras, clip.sound, provenance)
     yield Finished("lift", scene, sum(log.seconds.values()))
     return scene

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from fourd.checked import checked
@@ -28,13 +29,14 @@ TRAVEL = 0.35
 
 
 @checked
-def rings(source: Cameras, focus_m: float, range_deg: float) -> list[Cameras]:
+def rings(source: Cameras, focus_m: float, range_deg: float, up: Float[Tensor, " 3"] | None = None) -> list[Cameras]:
     """Views to the left and the right of what was filmed, the smallest turns first.
 
     Args:
         source: The cameras that filmed.
         focus_m: Distance of the subject, about which the views turn.
         range_deg: How far they turn to either side.
+        up: What they turn about; by default each camera's own.
 
     Returns:
         Pairs of cameras of the same moment, turned to the right and to the left. Their pictures are larger than the
@@ -49,7 +51,7 @@ def rings(source: Cameras, focus_m: float, range_deg: float) -> list[Cameras]:
     wide = wider(source, math.ceil(MARGIN * max(source.hw)))
     picked = [wide[k : k + 1] for k in moments(source, focus_m)]
     return [
-        _pair(camera, focus_m, math.radians(range_deg * (step + 1) / steps))
+        _pair(camera, focus_m, math.radians(range_deg * (step + 1) / steps), up)
         for step in range(steps)
         for camera in picked
     ]
@@ -82,20 +84,20 @@ def wider(cameras: Cameras, more_px: int) -> Cameras:
     return cameras.replace(K=K, hw=(cameras.hw[0] + 2 * more_px, cameras.hw[1] + 2 * more_px))
 
 
-def _pair(camera: Cameras, focus_m: float, angle: float) -> Cameras:
+def _pair(camera: Cameras, focus_m: float, angle: float, up: Tensor | None) -> Cameras:
     both = torch.tensor([0, 0])
-    return turned(camera[both], focus_m, torch.tensor([angle, -angle], dtype=torch.float64))
+    return turned(camera[both], focus_m, torch.tensor([angle, -angle], dtype=torch.float64), up)
 
 
 @checked
-def turned(cameras: Cameras, focus_m: float, angle: Tensor) -> Cameras:
+def turned(cameras: Cameras, focus_m: float, angle: Tensor, up: Float[Tensor, " 3"] | None = None) -> Cameras:
     """Swing cameras about the point ``focus_m`` in front of each, to the right by angles in radians.
 
-    The axis is the mean up of the cameras.
+    The axis is ``up``, by default the mean up of the cameras.
     """
     pose = cameras.world_from_cam.double().clone()
-    up = torch.nn.functional.normalize(-pose[:, :3, 1].mean(0), dim=0)
-    turn = rigid.matrix_from_rotvec(angle[:, None] * up)
+    axis = torch.nn.functional.normalize(-pose[:, :3, 1].mean(0) if up is None else up.double(), dim=0)
+    turn = rigid.matrix_from_rotvec(angle[:, None] * axis)
     focus = pose[:, :3, 3] + focus_m * pose[:, :3, 2]
     pose[:, :3, 3] = focus + (turn @ (pose[:, :3, 3] - focus)[..., None])[..., 0]
     pose[:, :3, :3] = turn @ pose[:, :3, :3]

@@ -47,6 +47,21 @@ def test_rings_of_a_still_camera_turn_ever_further_about_the_subject(range_deg: 
         assert ring.hw == (48 + 2 * more, 64 + 2 * more) and torch.equal(ring.K[0, :2, :2], source.K[0, :2, :2])
 
 
+def test_rings_turn_about_what_is_up() -> None:
+    """A camera that looks down keeps its height if up is known, and leaves it if only its own up is."""
+    source = _trucking(1, 0.0)
+    c, s = math.cos(0.5), math.sin(0.5)
+    tilted = torch.eye(4).repeat(1, 1, 1)
+    tilted[0, 1:3, 1:3] = torch.tensor([[c, s], [-s, c]])
+    source = source.replace(world_from_cam=tilted)
+    level = survey.rings(source, 3.0, 30.0, torch.tensor([0.0, -1.0, 0.0]))[-1].world_from_cam
+    own = survey.rings(source, 3.0, 30.0)[-1].world_from_cam
+    torch.testing.assert_close(level[:, 1, 3], torch.zeros(2), atol=1e-5, rtol=0)
+    assert (own[:, 1, 3].abs() > 0.05).all()
+    # As level as before: the axis to the right has no part of up.
+    torch.testing.assert_close(level[:, 1, 0], torch.zeros(2), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("range_deg", [0.0, -5.0, 91.0, math.nan, math.inf])
 def test_a_range_that_makes_no_sense_is_refused(range_deg: float) -> None:
     with pytest.raises(InputError, match=r"The range is .* degrees; it must be above 0 and at most 90 to either side"):

@@ -74,3 +74,9 @@ def shared() -> Path:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked of the hub of models; use with ``@pytest.mark.usefixtures("offline")``."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -29,6 +29,11 @@ def texture(seed: int = 0, size: int = 1024) -> np.ndarray:
     return np.clip(128 + 35 * total, 0, 255)
 
 
+def picture(hw: tuple[int, int] = (48, 64)) -> np.ndarray:
+    """A picture of noise, as bytes."""
+    return texture(size=320)[: hw[0], : hw[1]].astype(np.uint8)
+
+
 def planes(
     positions: np.ndarray,
     walls: list[tuple[np.ndarray, float, tuple[float, float, float, float]]],

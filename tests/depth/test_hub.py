@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import pytest
 import torch
 
 from fourd import depth
-from fourd.depth import hub, moge, reading
+from fourd.depth import hub, reading
 from fourd.depth.common import Rig
 from fourd.depth.guess import Guess
 from fourd.depth.hub.reader import Reader
@@ -23,15 +21,11 @@ from fourd.depth.parallax import Parallax
 from fourd.errors import InputError, LimitError, MissingError
 from fourd.events import Warned, result
 from tests.depth import planes, tiny
+from tests.depth.planes import picture
 
-pytestmark = pytest.mark.needs("transformers")
+pytestmark = [pytest.mark.needs("transformers"), pytest.mark.usefixtures("offline")]
 
 SIZES = [(48, 64), (37, 111), (120, 90), (3, 40), (1, 1), (5, 300)]
-
-
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +41,6 @@ def metric(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pro(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.depth_pro(tmp_path_factory.mktemp("depth-pro"))
-
-
-def picture(hw: tuple[int, int] = (48, 64)) -> np.ndarray:
-    return planes.texture(size=320)[: hw[0], : hw[1]].astype(np.uint8)
 
 
 def raw(read: Reader, shown: np.ndarray) -> np.ndarray:
@@ -372,55 +362,3 @@ def test_what_must_be_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_device_that_is_not_there_is_refused(anything: Path) -> None:
     with pytest.raises(InputError, match=r"The device of Depth backend '.*' is cuda, and PyTorch finds no CUDA device"):
         depth.load(anything, device="cuda")
-
-
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
-    """A package that does what MoGe's does, as far as it is used here; it notes how it was called."""
-    calls: list[dict[str, object]] = []
-
-    class MoGeModel(torch.nn.Module):
-        @classmethod
-        def from_pretrained(cls, source: str, **how: object) -> MoGeModel:
-            calls.append(dict(source=source, **how))
-            return cls()
-
-        def infer(self, image: torch.Tensor, use_fp16: bool) -> dict[str, torch.Tensor]:
-            assert image.dtype == torch.float32 and 0 <= float(image.min()) <= float(image.max()) <= 1
-            depth_m = 1 + image[0]
-            depth_m[:2] = torch.inf  # The sky.
-            return dict(depth=depth_m)
-
-    names = ("moge", "moge.model", "moge.model.v2")
-    for name in names:
-        module = types.ModuleType(name)
-        module.__spec__ = importlib.util.spec_from_loader(name, None)
-        monkeypatch.setitem(sys.modules, name, module)
-    sys.modules["moge.model.v2"].MoGeModel = MoGeModel  # type: ignore[attr-defined]
-    return calls
-
-
-def test_moge_is_read_where_its_package_is(installed: list[dict[str, object]]) -> None:
-    backend = depth.load("moge", size="large", revision="abc")
-    assert installed == [dict(source="Ruicheng/moge-2-vitl-normal", revision="abc", local_files_only=True)]
-    assert isinstance(backend, depth.Backend) and backend._reader is not None
-    shown = picture()
-    said = backend._reader.look(shown)
-    assert said.metric
-    np.testing.assert_allclose(said.rho[:2], 1 / 1000)
-    np.testing.assert_allclose(said.rho[2:], 1 / (1 + shown[2:, :, 0] / 255), rtol=1e-5)
-    with pytest.raises(InputError, match="comes in the sizes small, base, large, not 'huge'"):
-        depth.load("moge", size="huge")
-    assert set(moge.MODELS) == {"small", "base", "large"}
-
-
-def test_without_its_package_moge_says_what_to_install() -> None:
-    if importlib.util.find_spec("moge") is not None:
-        pytest.skip("MoGe is installed.")
-    with pytest.raises(MissingError) as caught:
-        depth.load("moge")
-    assert str(caught.value) == (
-        "Depth backend 'moge' needs the package 'moge', which is not installed.\n"
-        "  Install it:      pip install 'git+https://github.com/microsoft/MoGe.git'\n"
-        "  Or use another:  parallax"
-    )

@@ -8,6 +8,15 @@ from typing import Any
 import torch
 
 FOV_DEG = 60.0
+_VIT: dict[str, Any] = dict(
+    hidden_size=16,
+    num_hidden_layers=4,
+    num_attention_heads=2,
+    intermediate_size=32,
+    image_size=64,
+    patch_size=16,
+)
+"""The shape of those that look at a square picture in patches of 16."""
 
 
 def saved(model: Any, processor: Any, folder: Path) -> Path:
@@ -73,12 +82,7 @@ def dpt(folder: Path, on_dinov2: bool = False) -> Path:
         processor = DPTImageProcessorPil(do_resize=False, do_pad=True, size_divisor=14)
     else:
         config = DPTConfig(
-            hidden_size=16,
-            num_hidden_layers=4,
-            num_attention_heads=2,
-            intermediate_size=32,
-            image_size=64,
-            patch_size=16,
+            **_VIT,
             backbone_out_indices=[0, 1, 2, 3],
             is_hybrid=False,
             **shape,
@@ -95,12 +99,7 @@ def zoedepth(folder: Path) -> Path:
 
     torch.manual_seed(0)
     backbone = BeitConfig(
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=64,
-        patch_size=16,
+        **_VIT,
         out_indices=[1, 2, 3, 4],
         reshape_hidden_states=False,
         use_relative_position_bias=True,

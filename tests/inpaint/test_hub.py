@@ -16,12 +16,7 @@ from fourd.events import Progress, result
 from fourd.inpaint import Holes, Pictures
 from tests.inpaint import tiny
 
-pytestmark = pytest.mark.needs("diffusers")
-
-
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+pytestmark = [pytest.mark.needs("diffusers"), pytest.mark.usefixtures("offline")]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fourd.events import Progress
+from fourd.events import Event, Progress, result
 from fourd.files import replacing
 from fourd.generate import Take, scene, shooting
 from fourd.generate.scenes import Scene
@@ -28,14 +28,14 @@ DEPTH_EVERY = 3
 def film(made: Scene, cameras: Cameras, samples: int, rays: int) -> Take:
     """Film, and say how far it is."""
     steps = shooting(made.stage, cameras, samples=samples, rays=rays, sound=made.sound, name="sample")
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            print(file=sys.stderr)
-            return end.value
+
+    def show(event: Event) -> None:
         if isinstance(event, Progress):
             print(f"\r{event.done} of {event.total} frames", end="", file=sys.stderr, flush=True)
+
+    take = result(steps, show)
+    print(file=sys.stderr)
+    return take
 
 
 def main() -> None:

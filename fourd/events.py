@@ -7,7 +7,7 @@ cancels the work at the next event. ``result`` runs such a generator for its res
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -51,8 +51,12 @@ Event: TypeAlias = Started | Progress | Warned | Finished
 Steps: TypeAlias = Generator[Event, None, T]
 
 
-def result(steps: Steps[T]) -> T:
-    """Run a stage to its end, deaf to its events, and return what it made.
+def result(steps: Steps[T], hear: Callable[[Event], object] | None = None) -> T:
+    """Run a stage to its end and return what it made.
+
+    Args:
+        steps: The stage.
+        hear: Told of each event; by default nobody is.
 
     Example:
         >>> def stage():
@@ -63,6 +67,8 @@ def result(steps: Steps[T]) -> T:
     """
     while True:
         try:
-            next(steps)
+            event = next(steps)
         except StopIteration as end:
             return end.value
+        if hear is not None:
+            hear(event)

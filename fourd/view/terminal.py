@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fourd import events
-from fourd.events import Event, Steps
+from fourd.events import Event, Steps, result
 
 T = TypeVar("T")
 
@@ -57,12 +57,7 @@ def table(rows: Sequence[Sequence[str | Text]]) -> None:
 def follow(steps: Steps[T], console: Console) -> T:
     """Run ``steps`` to the end, showing on ``console`` how it goes, and return the result."""
     with watching(console) as show:
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as end:
-                return end.value
-            show(event)
+        return result(steps, show)
 
 
 def watching(console: Console) -> AbstractContextManager[Callable[[Event], None]]:

@@ -13,7 +13,7 @@ import torch
 
 from fourd import events, formats
 from fourd.errors import FormatError, InputError, LimitError
-from fourd.events import Warned
+from fourd.events import Event, Warned, result
 from fourd.formats import cameras as camera_files
 from fourd.formats import colmap, trajectory, transforms
 from fourd.geometry import rigid
@@ -33,14 +33,10 @@ def steady(n: int = 7) -> Cameras:
 
 
 def warned(path: Path, **options: object) -> tuple[Cameras, list[str]]:
-    steps, said = camera_files.reading(path, **options), []  # type: ignore[arg-type]
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            return end.value, said
-        assert isinstance(event, Warned) and event.stage == "camera"
-        said.append(event.message)
+    said: list[Event] = []
+    cameras = result(camera_files.reading(path, **options), said.append)  # type: ignore[arg-type]
+    assert all(isinstance(event, Warned) and event.stage == "camera" for event in said)
+    return cameras, [event.message for event in said if isinstance(event, Warned)]
 
 
 def close(got: Cameras, wanted: Cameras) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fourd import native
-from fourd.events import Progress, result
+from fourd.events import Event, Progress, result
 from fourd.fuse import FuseConfig, fuse
 from fourd.fuse.agreement import FINEST, WIDEST, disagreement
 from fourd.fuse.views import Views
@@ -177,16 +177,10 @@ def test_the_budget_of_moving_splats_is_kept_and_progress_ends_at_its_total() ->
     cameras = worlds.cameras(frames=12, travel_m=0.0)
     clip, maps, motion = worlds.film(cameras, 0.5)
     budget = FuseConfig(moving_splats=1200)
-    steps = fuse(clip, maps, cameras, motion, budget)
-    seen: list[Progress] = []
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            splats: Splats = end.value
-            break
-        assert isinstance(event, Progress)
-        seen.append(event)
+    seen: list[Event] = []
+    splats = result(fuse(clip, maps, cameras, motion, budget), seen.append)
+    done = [event for event in seen if isinstance(event, Progress)]
+    assert done == seen
     assert int((~still(splats)).sum()) <= 1.6 * budget.moving_splats
     assert all(0 < e.done <= e.total for e in seen)
     assert seen[-1].done == seen[-1].total

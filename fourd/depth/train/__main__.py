@@ -13,13 +13,13 @@ from typing import Literal, TypeVar
 import torch
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from fourd.depth.embedded import weights
 from fourd.depth.train import fitting, recordings, rendering
 from fourd.errors import FourdError, InputError
-from fourd.events import Progress, Steps, Warned
+from fourd.events import Event, Progress, Steps, Warned, result
 
 T = TypeVar("T")
 
@@ -98,18 +98,17 @@ def _shown(steps: Steps[T], console: Console) -> T:
     """Run a stage to its end, with a bar on a terminal and its remarks as lines."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks = {}
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as end:
-                return end.value
+        tasks: dict[str, TaskID] = {}
+
+        def show(event: Event) -> None:
             if isinstance(event, Progress):
-                task = tasks.get(event.stage)
-                task = tasks.setdefault(event.stage, bars.add_task(event.stage)) if task is None else task
-                bars.update(task, completed=event.done, total=event.total)
+                if event.stage not in tasks:
+                    tasks[event.stage] = bars.add_task(event.stage)
+                bars.update(tasks[event.stage], completed=event.done, total=event.total)
             elif isinstance(event, Warned):
                 console.print(event.message, highlight=False)
+
+        return result(steps, show)
 
 
 if __name__ == "__main__":

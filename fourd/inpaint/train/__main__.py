@@ -15,7 +15,7 @@ from rich.console import Console
 
 from fourd.depth.train import rendering
 from fourd.errors import FourdError
-from fourd.events import Progress, Steps, T
+from fourd.events import Event, Progress, Steps, T, result
 from fourd.inpaint.embedded import weights
 from fourd.inpaint.train import fitting
 
@@ -57,13 +57,12 @@ def main(options: Options) -> None:
 
 def _shown(steps: Steps[T], console: Console, every: int) -> T:
     """Run to the end, with a line now and then."""
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            return end.value
+
+    def show(event: Event) -> None:
         if isinstance(event, Progress) and event.done % every == 0:
             console.print(f"{event.stage}: {event.done} of {event.total}", highlight=False)
+
+    return result(steps, show)
 
 
 if __name__ == "__main__":

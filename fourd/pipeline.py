@@ -114,17 +114,17 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     moves = motion.refine(moves, cameras, maps, clip)
     yield Finished("motion", moves, 0.0)
     gravity = camera.find_up(clip, cameras, maps, moves)
+    up = gravity.up if gravity.sure else None
     splats = yield from log.stage("fuse", fuse.fuse(clip, maps, cameras, moves, _FUSE[config.quality]))
     splats = splats.to(config.device)
     fitting = dataclasses.replace(_REFINE[config.quality], seed=config.seed)
     if fitting.steps > 0:
         splats, cameras = yield from log.stage("refine", refine(splats, clip, maps, cameras, fitting))
     if inpainter is not None:
-        up = gravity.up if gravity.sure else None
         filled = _or_not(splats, fill(splats, clip, cameras, inpainter, config.range_deg, config.seed, up))
         splats, told = yield from log.stage("inpaint", filled)
 
-    level = gravity.up.tolist() if gravity.sure else None
+    level = None if up is None else up.tolist()
     provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric, told, level)
     scene = Scene(splats, cameras, clip.sound, provenance)
     yield Finished("lift", scene, sum(log.seconds.values()))

@@ -80,7 +80,7 @@ def find_up(clip: Clip, cameras: Cameras, maps: DepthMaps, motion: Motion) -> Gr
     """
     pose = cameras.world_from_cam.cpu().double().numpy()
     mean = paths.mean_up(cameras).cpu().numpy()
-    frames = list(dict.fromkeys(clock.spread(len(clip), _FRAMES).tolist()))
+    frames = clock.spread(len(clip), _FRAMES).tolist()
     normals = [_normals(maps, motion, i) for i in frames]
     edges = [_edges(clip.frames[i].cpu().numpy(), cameras, motion, i) for i in frames]
 

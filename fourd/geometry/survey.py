@@ -11,6 +11,7 @@ from torch import Tensor
 from fourd.checked import checked
 from fourd.errors import InputError
 from fourd.geometry import rigid
+from fourd.geometry.paths import mean_up
 from fourd.types import Cameras
 
 STEP_DEG = 15.0
@@ -96,7 +97,7 @@ def turned(cameras: Cameras, focus_m: float, angle: Tensor, up: Float[Tensor, " 
     The axis is ``up``, by default the mean up of the cameras.
     """
     pose = cameras.world_from_cam.double().clone()
-    axis = torch.nn.functional.normalize(-pose[:, :3, 1].mean(0) if up is None else up.double(), dim=0)
+    axis = mean_up(cameras) if up is None else torch.nn.functional.normalize(up.double(), dim=0)
     turn = rigid.matrix_from_rotvec(angle[:, None] * axis)
     focus = pose[:, :3, 3] + focus_m * pose[:, :3, 2]
     pose[:, :3, 3] = focus + (turn @ (pose[:, :3, 3] - focus)[..., None])[..., 0]

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from fourd.errors import InputError, MissingError, missing
+from fourd.poses import inverse
 from fourd.types import Cameras
 
 HALF_PX = torch.tensor([[0.0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]], dtype=torch.float64)
@@ -37,17 +38,9 @@ def unskewed(cameras: Cameras, where: str) -> None:
         raise InputError(f"Cameras.K is skewed; {where} cannot say so.")
 
 
-def rigid_inverse(pose: Float64[Tensor, "n 4 4"]) -> Float64[Tensor, "n 4 4"]:
-    """The inverse of rotations with translations, in double precision: converting there and back costs nothing."""
-    inverse = torch.eye(4, dtype=torch.float64).repeat(len(pose), 1, 1)
-    inverse[:, :3, :3] = pose[:, :3, :3].mT
-    inverse[:, :3, 3] = -(pose[:, :3, :3].mT @ pose[:, :3, 3:])[..., 0]
-    return inverse
-
-
 def cam_from_world(cameras: Cameras) -> Float64[Tensor, "n 4 4"]:
     """The inverse poses, exactly."""
-    return rigid_inverse(cameras.world_from_cam.cpu().double())
+    return inverse(cameras.world_from_cam.cpu().double())
 
 
 def ours(
@@ -69,4 +62,4 @@ def ours(
         raise InputError(f"The cameras are for pictures of {len(sizes)} sizes; Cameras have one.")
     if len(time_s) != len(K):
         raise InputError(f"time_s has {len(time_s)} moments for {len(K)} cameras; there must be one for each.")
-    return Cameras(K.float(), rigid_inverse(cam_from_world).float(), sizes.pop(), time_s)
+    return Cameras(K.float(), inverse(cam_from_world).float(), sizes.pop(), time_s)

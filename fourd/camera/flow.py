@@ -75,7 +75,7 @@ def _cut_message(starts: list[int]) -> str:
     where = ", ".join(map(str, starts[:8])) + (", ..." if len(starts) > 8 else "")
     return (
         f"At frame {where} the picture changes so much that almost nothing can be followed across."
-        " Each part is solved for itself; cut the clip there for a scene that is sound."
+        " Each part is solved for itself; for scenes that are sound, lift each of fourd.shots(clip)."
     )
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
 from fourd.commands.common import ClipArg, check_device, megabytes, optional, quoted
 from fourd.view import output, terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fourd.pipeline import Config
+    from fourd.types import Clip
 
 
 def lift(
@@ -29,6 +35,7 @@ def lift(
     range_deg: Annotated[float, arg(metavar="DEGREES", name="range")] = 30.0,
     device: Literal["cpu", "cuda"] = "cpu",
     seed: int = 0,
+    shots: Literal["apart", "together"] = "apart",
     sheet: bool = True,
     limits_frames: Annotated[int | None, optional("COUNT", "10000", name="limits.frames")] = None,
     limits_seconds: Annotated[float | None, optional("SECONDS", "3600", name="limits.seconds")] = None,
@@ -60,6 +67,8 @@ def lift(
         range_deg: Fill as far as a camera may turn about the subject to either side, up to 90.
         device: Where the splats live while they are made.
         seed: The same clip, options and seed give the same scene.
+        shots: What to do with a clip that is cut: lift each shot on its own, into SCENE_1.glb, SCENE_2.glb and so on,
+            or all together, as if filmed in one go. With given cameras or depth, a clip stays together.
         sheet: End with a contact sheet, SCENE_sheet.png: what was filmed, the same views of the scene, its depth, and
             views from beside.
         limits_frames: Refuse clips of more frames.
@@ -68,14 +77,10 @@ def lift(
         limits_bytes: Refuse clips that need more memory at the working size.
     """
     target = out or Path(f"{Path(clip).stem.strip('*?[]') or 'scene'}.glb")
-    output.check_target(target, {".glb": "the scene"})
-    sheet_target = target.with_name(f"{target.stem}_sheet.png")
-    if sheet:
-        output.check_target(sheet_target, {".png": "a contact sheet"})
+    _check(target, sheet)
     check_device(device)
     from fourd import media, pipeline
     from fourd.types import Clip, Limits
-    from fourd.view import overview
 
     caps = {
         "frames": limits_frames,
@@ -108,18 +113,46 @@ def lift(
     )
     h, w = pictures.hw
     terminal.say(console, f"{clip}: {len(pictures)} frames of {w} x {h} pixels, {pictures.duration_s:.2f} s")
-    scene = terminal.follow(pipeline.steps(pictures, config), console)
+    parts = [pictures] if shots == "together" or camera_file or depth_file else media.shots(pictures)
+    if len(parts) == 1:
+        return _lifted(parts[0], config, target, sheet, console)
+    terminal.say(console, f"It has {len(parts)} shots; each becomes a scene of its own.")
+    targets = [target.with_name(f"{target.stem}_{number}{target.suffix}") for number in range(1, len(parts) + 1)]
+    for to in targets:
+        _check(to, sheet)
+    for part, to in zip(parts, targets, strict=True):
+        _lifted(part, config, to, sheet, console)
+
+
+def _lifted(clip: Clip, config: Config, target: Path, sheet: bool, console: Console) -> None:
+    """Lift a shot and write what comes of it."""
+    from fourd import media, pipeline
+    from fourd.view import overview
+
+    scene = terminal.follow(pipeline.steps(clip, config), console)
     scene.save(target)
     print(f"{target}: {len(scene.splats):,} splats, {megabytes(target)}")
     if sheet:
-        media.write_picture(sheet_target, overview.sheet(terminal.follow(overview.glances(scene, pictures), console)))
-        print(f"{sheet_target}: contact sheet")
+        picture = overview.sheet(terminal.follow(overview.glances(scene, clip), console))
+        media.write_picture(_sheet(target), picture)
+        print(f"{_sheet(target)}: contact sheet")
     terminal.say(
         console,
         f"lifted in {terminal.said(sum(scene.provenance.seconds.values()))}. To look at it:\n"
         f"  fourd view {quoted(target)}\n"
         f"  fourd render {quoted(target)} --path orbit -o {quoted(target.with_name(f'{target.stem}_orbit.mp4'))}",
     )
+
+
+def _check(target: Path, sheet: bool) -> None:
+    """Refuse targets that cannot be written, before any work."""
+    output.check_target(target, {".glb": "the scene"})
+    if sheet:
+        output.check_target(_sheet(target), {".png": "a contact sheet"})
+
+
+def _sheet(target: Path) -> Path:
+    return target.with_name(f"{target.stem}_sheet.png")
 
 
 def _is_path(camera: str) -> bool:

@@ -14,7 +14,7 @@ from fourd.pipeline import Config
 from fourd.scene import Scene
 from fourd.types import Clip
 from tests.cli.said import Run, paragraph
-from tests.scenes import MOVING, STILL, walk_cameras
+from tests.scenes import MOVING, STILL, walk_cameras, write_walk
 
 
 def test_lift_writes_the_scene_and_says_what_it_did(run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]) -> None:
@@ -30,6 +30,24 @@ def test_lift_writes_the_scene_and_says_what_it_did(run: Run, clip: Path, stand_
         "  fourd render w.glb --path orbit -o w_orbit.mp4",
     ]
     assert len(Scene.open("w.glb").splats) == STILL + MOVING
+
+
+def test_each_shot_of_a_clip_that_is_cut_becomes_a_scene(run: Run, stand_in: list[tuple[Clip, Config]]) -> None:
+    write_walk(Path("one.mp4"))
+    frames = Clip.open("one.mp4").frames
+    media.write_video("film.mp4", [*frames, *frames.flip(1, 2)], fps=10)
+    status, out, err = run("lift", "film.mp4", "--no-sheet")
+    assert status == 0 and "It has 2 shots; each becomes a scene of its own.\n" in err
+    assert [line.split(":")[0] for line in out.splitlines()] == ["film_1.glb", "film_2.glb"]
+    assert [len(clip) for clip, _ in stand_in] == [6, 6] and not Path("film.glb").exists()
+
+    status, out, _ = run("lift", "film.mp4", "--no-sheet", "--shots", "together")
+    assert status == 0 and out.startswith("film.glb: ") and len(stand_in[-1][0]) == 12
+
+    Path("film_2.glb").unlink()
+    Path("film_2.glb").mkdir()
+    status, _, err = run("lift", "film.mp4", "--no-sheet")
+    assert status == 1 and "film_2.glb: a folder of that name is in the way" in err and len(stand_in) == 3
 
 
 @pytest.mark.needs("native")

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from fourd.events import Progress, Steps
-from fourd.fuse import invent
+from fourd.fuse import backs, invent
 from fourd.geometry import clock, layout, survey
 from fourd.geometry import continued as surfaces
 from fourd.geometry.layout import Layout
@@ -27,8 +27,8 @@ T = TypeVar("T")
 
 _WITNESSES = 16
 """So many source cameras, evenly spread, say where nothing can be because they looked there."""
-_LEARNING, _FILLING = 0.5, 0.95
-"""How far the progress is when the clip is learnt, and when all is filled."""
+_LEARNING, _FILLING, _BACKS = 0.5, 0.93, 0.95
+"""How far the progress is when the clip is learnt, when all is filled, and when what moves has a back."""
 _THROUGH = 0.95
 """A camera that looked so much deeper than a large surface, in inverse depth, looked through it."""
 _NEAREST = 0.2
@@ -57,7 +57,8 @@ def fill(
 
     View after view, the smallest turns first: the still splats are drawn, with all that was made up before;
     holes are filled, colour and depth together; the filling becomes splats, none of them where a source camera
-    looked. So what stands still is made up once for all moments, and behind whatever moves.
+    looked. So what stands still is made up once for all moments, and behind whatever moves. At last what moves is given
+    sides and a back.
 
     Args:
         splats: What was filmed.
@@ -92,11 +93,14 @@ def fill(
             start, end = (_LEARNING + (_FILLING - _LEARNING) * x / len(rings) for x in (k, k + 1))
             filled = yield from _part(filling, start, end)
             made += [_lifted(seen, filled, asked, ring, unseen, i) for i in range(len(ring))]
+    bodies = yield from _part(backs.grow(splats, cameras, Splats.concat([still, *made])), _FILLING, _BACKS)
+    solid = Splats.concat([splats, bodies])
     if not made:
-        return Filled(splats.to(device), told)
-    check = invent.unobtrusive(splats, Splats.concat(made), cameras, clip.frames)
-    kept = yield from _part(check, _FILLING, 1.0)
-    return Filled(Splats.concat([splats, kept]).to(device), told)
+        return Filled(solid.to(device), told)
+    # The budget for what shines through is that of fillings: bodies keep to a smaller one of their own.
+    check = invent.unobtrusive(solid, Splats.concat(made), cameras, clip.frames)
+    kept = yield from _part(check, _BACKS, 1.0)
+    return Filled(Splats.concat([solid, kept]).to(device), told)
 
 
 def _asked(seen: holes.Seen, ring: Cameras, unseen: Unseen, bounds: Layout, doors: Unseen) -> Holes:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
+import torch
+from jaxtyping import Bool, Float32, Int32, Int64
 from numpy import ndarray as Array
 
+from fourd.geometry import masks
 from fourd.inpaint.membrane import membrane
 from fourd.inpaint.nouns import Holes
 
@@ -65,7 +67,7 @@ def stretched(holes: Holes, i: int) -> Background:
 
 def nearest(
     rho: Float32[Array, "h w"], known: Bool[Array, "h w"], hole: Bool[Array, "h w"], behind: Float32[Array, "h w"]
-) -> Int32[Array, "h w"]:
+) -> Int64[Array, "h w"]:
     """For every pixel the flat index of the nearest one at the hole's rim that is background."""
     at, away = _ends(known)
     at, away = at[:, hole], away[:, hole]
@@ -81,7 +83,7 @@ def nearest(
     rim = (said > 0).reshape(rho.shape)
     back = rim & (2 * front <= said).reshape(rho.shape)
     seeds = back if back.any() else rim if rim.any() else known
-    return _anywhere(seeds)
+    return masks.nearest(torch.from_numpy(seeds)).numpy()
 
 
 def _ends(known: Bool[Array, "h w"]) -> tuple[Int32[Array, "8 h w"], Float32[Array, "8 h w"]]:
@@ -108,13 +110,3 @@ def _ends(known: Bool[Array, "h w"]) -> tuple[Int32[Array, "8 h w"], Float32[Arr
             so_far = np.where(own[y] >= 0, 0, so_far).astype(np.float32)
             at[k, y], away[k, y] = before, so_far
     return at, away
-
-
-def _anywhere(known: Bool[Array, "h w"]) -> Int32[Array, "h w"]:
-    """Flat index of the nearest known pixel."""
-    unknown = (~known).astype(np.uint8)
-    _, found = cv2.distanceTransformWithLabels(unknown, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    label = np.asarray(found, np.int64)
-    indices = np.zeros(int(label.max()) + 1, np.int32)
-    indices[label[known]] = np.flatnonzero(known)
-    return indices[label]

@@ -7,11 +7,9 @@ it without lessons.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import inspect
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,14 +22,16 @@ from torch import Tensor
 
 from fourd import hub
 from fourd.errors import InputError, LimitError, missing
-from fourd.events import Progress, Steps, result
-from fourd.inpaint import embedded
+from fourd.events import Progress, Steps, Warned, result
+from fourd.inpaint import embedded, tiles
 from fourd.inpaint.nouns import STAGE, Holes, Pictures
 
 _GREY = 0.5
 """What WanVACE wants to see in a hole."""
 _FRAMES = 81
 """Pictures of one call of a video model at most."""
+_HALVINGS = 2
+"""Sides are halved at most so often: smaller tiles show too little for a model to go by."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class Hub:
     def __init__(self, name: str, source: str, revision: str | None, size: int, pipeline: str, how: Settings) -> None:
         self._name, self._source, self._revision, self._how = name, source, revision, how
         self._size, self._class, self._pipe = how.size or size, pipeline, None
+        self._halvings = 0  # Of pictures' sides, to tiles that fit into memory; found by trying, and kept.
 
     def learn(self, clip: Pictures, masks: Bool[Tensor, "m h w"], seed: int) -> Steps[None]:
         """Nothing to learn."""
@@ -117,23 +118,57 @@ class Hub:
         together = _FRAMES if _is_video(pipe) else 1
         for start in range(0, len(wanted), together):
             index = wanted[start : start + together]
-            with _memory(self._name):
-                drawn = self._draw(pipe, rgb[index], holes.hole[index], seed + start)
-            rgb[index] = drawn
+            rgb[index] = yield from self._fitted(pipe, rgb[index], holes.hole[index], seed + start)
             yield Progress(STAGE, start + len(index), len(wanted))
         return holes.filled(rgb, plain.inverse_depth)
 
     def _loaded(self) -> Any:
         if self._pipe is None:
-            self._pipe = _prepared(
-                _load(self._name, self._source, self._revision, self._class, self._how), self._how, self._size
-            )
+            pipe = _load(self._name, self._source, self._revision, self._class, self._how)
+            try:
+                self._pipe = _prepared(pipe, self._how, self._size)
+            except (RuntimeError, MemoryError) as error:
+                raise self._too_large(error) from error
         return self._pipe
 
-    def _draw(self, pipe: Any, rgb: Tensor, hole: Tensor, seed: int) -> Tensor:
+    def _fitted(self, pipe: Any, rgb: Tensor, hole: Tensor, seed: int) -> Steps[Tensor]:
+        """Draw pictures, in tiles where they do not fit into memory whole."""
+
+        def draw(rgb: Tensor, hole: Tensor, seed: int, size: int) -> Tensor:
+            return self._draw(pipe, rgb, hole, seed, size)
+
+        while True:
+            try:
+                return tiles.drawn(draw, rgb, hole, seed, self._size, self._halvings)
+            except (RuntimeError, MemoryError) as error:
+                # What the error holds on to, the pictures half drawn, is let go of with it.
+                limit = self._too_large(error)
+                if not isinstance(limit, LimitError) or self._halvings == _HALVINGS:
+                    raise limit from None
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            self._halvings += 1
+            yield Warned(
+                STAGE,
+                f"Inpainter '{self._name}' does not fit into memory, so it draws tiles, {2**self._halvings} a side;"
+                " they agree less well than whole pictures. offload='model' needs less memory, and so does a smaller"
+                " size.",
+            )
+
+    def _too_large(self, error: Exception) -> Exception:
+        """What to do where a model does not fit, or the error itself if it is another one."""
+        if not tiles.exhausted(error):
+            return error
+        return LimitError(
+            f"Inpainter '{self._name}' does not fit into memory ({(str(error) or 'MemoryError').splitlines()[0]}).\n"
+            "  Make it smaller: size=512, or offload='model', or offload='sequential'\n"
+            "  Or use another:  embedded"
+        )
+
+    def _draw(self, pipe: Any, rgb: Tensor, hole: Tensor, seed: int, size: int) -> Tensor:
         """Draw pictures [n, h, w, 3] whose holes are filled plainly; returns them at their own size."""
         hw = int(hole.shape[1]), int(hole.shape[2])
-        inner = _fitting(hw, self._size)
+        inner = _fitting(hw, size)
         pictures = F.interpolate(rgb.permute(0, 3, 1, 2), inner, mode="bilinear", antialias=True).clamp(0, 1)
         mask = F.interpolate(hole[:, None].float(), inner, mode="area") > 0
         grow = 2 * self._how.grow_px + 1
@@ -185,20 +220,6 @@ def _pil(pictures: Tensor) -> list[Any]:
 
     arrays = (pictures.permute(0, 2, 3, 1).cpu().numpy() * 255 + 0.5).astype(np.uint8)
     return [Image.fromarray(a) for a in arrays]
-
-
-@contextlib.contextmanager
-def _memory(name: str) -> Iterator[None]:
-    """Say what to do where a model does not fit."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
-        raise LimitError(
-            f"Inpainter '{name}' does not fit into the GPU's memory ({str(error).splitlines()[0]}).\n"
-            "  Make it smaller: size=512, or offload='model', or offload='sequential'\n"
-            "  Or use another:  embedded"
-        ) from None
 
 
 def _load(name: str, source: str, revision: str | None, pipeline: str, how: Settings) -> Any:

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from fourd import inpaint
-from fourd.errors import InputError, MissingError
-from fourd.events import Progress, result
-from fourd.inpaint import Holes, Pictures
+from fourd.errors import InputError, LimitError, MissingError
+from fourd.events import Progress, Warned, result
+from fourd.inpaint import Holes, Pictures, tiles
+from fourd.inpaint.hub import Hub
 from tests.inpaint import tiny
 
 pytestmark = [pytest.mark.needs("diffusers"), pytest.mark.usefixtures("offline")]
@@ -135,3 +136,85 @@ def test_pickled_weights_are_not_read(sd: Path, tmp_path: Path) -> None:
 def test_options_must_make_sense(options: dict[str, float], said: str) -> None:
     with pytest.raises(InputError, match=said):
         inpaint.backend("sd", **options)
+
+
+class _Full:
+    """A pipeline on a machine whose memory holds pictures of so many pixels."""
+
+    def __init__(self, pipe: object, pixels: int, error: Exception) -> None:
+        self._pipe, self._pixels, self._error = pipe, pixels, error
+        self.sizes: list[tuple[int, int]] = []
+
+    def __call__(
+        self, prompt: str, image: object, mask_image: object, height: int, width: int, generator: torch.Generator,
+        num_inference_steps: int, strength: float, output_type: str,
+    ) -> object:  # fmt: skip
+        self.sizes.append((height, width))
+        if height * width > self._pixels:
+            raise self._error
+        return self._pipe(  # pyright: ignore[reportCallIssue]  # A pipeline of diffusers.
+            prompt=prompt, image=image, mask_image=mask_image, height=height, width=width, generator=generator,
+            num_inference_steps=num_inference_steps, strength=strength, output_type=output_type,
+        )  # fmt: skip
+
+
+ERRORS = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda e: type(e).__name__)
+def test_what_does_not_fit_into_memory_is_drawn_in_tiles(
+    sd: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = inpaint.backend(sd, steps=1, size=64, device="cpu")
+    assert isinstance(model, Hub)
+    full = _Full(model._loaded(), 32 * 48, error)
+    monkeypatch.setattr(model, "_pipe", full)
+    wanted = holes(2)
+    heard: list[object] = []
+    filled = result(model.fill(wanted, 0), heard.append)
+    assert bool(filled.known.all()) and torch.equal(filled.rgb[~wanted.hole], wanted.pictures.rgb[~wanted.hole])
+    warned = [e.message for e in heard if isinstance(e, Warned)]
+    assert len(warned) == 1, "found once, and kept for the pictures that follow"
+    assert warned[0].startswith(f"Inpainter '{sd}' does not fit into memory, so it draws tiles, 2 a side;")
+    assert full.sizes[0] == (32, 64) and all(h * w <= 32 * 48 for h, w in full.sizes[1:])
+    inside = filled.rgb[wanted.hole]
+    assert float(inside.std()) > 0 and bool(torch.isfinite(inside).all())
+
+
+def test_what_does_not_fit_even_in_tiles_says_what_to_do(sd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = inpaint.backend(sd, steps=1, size=64, device="cpu")
+    assert isinstance(model, Hub)
+    full = _Full(model._loaded(), 0, ERRORS[0])
+    monkeypatch.setattr(model, "_pipe", full)
+    with pytest.raises(LimitError) as told:
+        result(model.fill(holes(1), 0))
+    assert str(told.value) == (
+        f"Inpainter '{sd}' does not fit into memory (CUDA out of memory. Tried to allocate 20.00 MiB.).\n"
+        "  Make it smaller: size=512, or offload='model', or offload='sequential'\n"
+        "  Or use another:  embedded"
+    )
+    assert len(full.sizes) == 3, "whole, halved and quartered"
+
+
+def test_other_errors_of_a_model_are_not_taken_for_a_lack_of_memory(sd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = inpaint.backend(sd, steps=1, size=32, device="cpu")
+    assert isinstance(model, Hub)
+    monkeypatch.setattr(model, "_pipe", _Full(model._loaded(), 0, RuntimeError("mat1 and mat2 do not fit")))
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        result(model.fill(holes(1), 0))
+
+
+@pytest.mark.parametrize(("hw", "halvings"), [((24, 40), 1), ((25, 41), 2), ((3, 5), 2)])
+def test_tiles_cover_every_hole_once(hw: tuple[int, int], halvings: int) -> None:
+    def draw(rgb: torch.Tensor, hole: torch.Tensor, seed: int, size: int) -> torch.Tensor:
+        assert rgb.shape[:3] == hole.shape and max(hole.shape[1:]) <= max(3, max(hw) / 2**halvings * 1.25 + 1)
+        return torch.full_like(rgb, float(seed))
+
+    hole = torch.rand(1, *hw, generator=torch.Generator().manual_seed(0)) < 0.5
+    rgb = torch.full((1, *hw, 3), -1.0)
+    drawn = tiles.drawn(draw, rgb, hole, 10, 64, halvings)
+    assert bool((drawn[hole] > 10).all()) and bool((drawn[~hole] == -1).all())

@@ -48,6 +48,10 @@ _NOWHERE = (
     " Give the cameras to keep them."
 )
 
+_BENT = (
+    "The lens bends straight lines. The pictures are made straight, and what this moves out of them at the rim is lost."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Config:
@@ -108,6 +112,11 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
 
     moves = yield from log.stage("motion", motion.estimate(clip))
     cameras = yield from log.stage("camera", find_cameras(clip, moves))
+    if cameras.bend:  # What follows knows pinhole cameras alone.
+        log.warnings.append(_BENT)
+        yield Warned("camera", _BENT)
+        clip, cameras = camera.straighten(clip, cameras)
+        moves = yield from log.stage("motion", motion.estimate(clip))
     moves = motion.refine(moves, cameras, clip=clip)
     maps = yield from log.stage("depth", find_depth(clip, cameras, moves))
     cameras, maps = _one_scale(config, cameras, maps, moves)
@@ -154,8 +163,9 @@ class _Log:
             try:
                 event = next(work)
             except StopIteration as end:
-                self.seconds[name] = round(time.perf_counter() - start, 3)
-                yield Finished(name, end.value, self.seconds[name])
+                spent = time.perf_counter() - start
+                self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
+                yield Finished(name, end.value, round(spent, 3))
                 return end.value
             if isinstance(event, Warned):
                 self.warnings.append(event.message)
@@ -181,7 +191,9 @@ def _camera_backend(config: Config) -> camera.Backend:
     if config.camera == "file" and config.camera_file is not None and not config.camera_file.exists():
         raise InputError(f"Cannot read {config.camera_file}: there is no such file or folder.")
     if isinstance(config.camera, str) and config.camera != "file":
-        return camera.load(config.camera)
+        # Given depth is that of the pictures as they are, so they cannot be made straight.
+        as_it_is = config.camera == "flow" and not _finds_depth(config)
+        return camera.load(config.camera, **({"may_bend": False} if as_it_is else {}))
 
     def given(clip: Clip, motion: Motion) -> Steps[Cameras]:
         cameras = config.camera

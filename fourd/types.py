@@ -114,7 +114,7 @@ class Clip(fields.Noun):
 
 @dataclass(frozen=True, eq=False)
 class Cameras(fields.Noun):
-    """Pinhole cameras, each with a moment. No lens distortion."""
+    """Pinhole cameras, each with a moment."""
 
     K: Float32[Tensor, "t 3 3"]
     """Intrinsics in pixels of a picture of size ``hw``; the centre of the first pixel is (0.5, 0.5)."""
@@ -122,6 +122,9 @@ class Cameras(fields.Noun):
     """Rigid, OpenCV axes: x right, y down, z forward; metres or scene units."""
     hw: tuple[int, int]
     time_s: Float64[Tensor, " t"]
+    bend: float = 0.0
+    """How much the lens bent the pictures in which the cameras were found (see ``camera.lens``); these are the cameras
+    of the pictures made straight. 0 in every scene: the pipeline goes on with straight pictures."""
 
     def __post_init__(self) -> None:
         self._set(
@@ -133,6 +136,8 @@ class Cameras(fields.Noun):
         fields.same_length("Cameras", K=self.K, world_from_cam=self.world_from_cam, time_s=self.time_s)
         for name in ("K", "world_from_cam", "time_s"):
             fields.finite("Cameras", name, getattr(self, name))
+        if not -1 < self.bend < 1:
+            raise InputError(f"Cameras.bend is {self.bend:g}; it must lie between -1 and 1.")
         if len(self.K) == 0:
             raise InputError("Cameras holds no camera; there must be at least one.")
         focal = self.K.diagonal(dim1=1, dim2=2)[:, :2]

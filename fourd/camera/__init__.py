@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from fourd import backends
 from fourd.camera.gravity import Gravity, find_up
+from fourd.camera.lens import straighten
 from fourd.camera.scale import rescale
 from fourd.errors import InputError
 from fourd.events import Steps
 from fourd.types import Cameras, Clip, Motion
 
-__all__ = ["Backend", "Gravity", "find_up", "load", "rescale"]
+__all__ = ["Backend", "Gravity", "find_up", "load", "rescale", "straighten"]
 
 
 @runtime_checkable
@@ -32,11 +33,15 @@ _BACKENDS = {
 NAMES = tuple(_BACKENDS)
 
 
-def load(name: str) -> Backend:
+def load(name: str, **options: Any) -> Backend:
     """The camera backend of that name.
 
+    Args:
+        name: As in the table.
+        options: Of the backend: ``may_bend`` of "flow".
+
     Raises:
-        InputError: If there is none.
+        InputError: If there is none, or if it has no such option.
         MissingError: If what it needs is not installed.
 
     Example:
@@ -46,4 +51,4 @@ def load(name: str) -> Backend:
     if name not in _BACKENDS:
         names = ", ".join(f"'{known}'" for known in _BACKENDS)
         raise InputError(f"There is no camera backend '{name}'. Use one of: {names}.")
-    return backends.loaded(f"Camera backend '{name}'", name, _BACKENDS[name], {}, "flow")
+    return backends.loaded(f"Camera backend '{name}'", name, _BACKENDS[name], options, "flow")

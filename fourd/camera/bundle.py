@@ -1,4 +1,4 @@
-"""Robust bundle adjustment: cameras, points and focal length that explain tracks best.
+"""Robust bundle adjustment: cameras, points and a lens that explain tracks best.
 
 Levenberg-Marquardt on the reduced camera system (Triggs et al., "Bundle adjustment: a modern
 synthesis", 2000). Each observation is weighted by Geman and McClure's function of its own error and
@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from fourd.camera.model import NEAREST, Model, Seen, orthonormal, rotation, tangent
+from fourd.camera import lens
+from fourd.camera.model import HALF_PX, NEAREST, Model, Seen, orthonormal, rotation, tangent
 
 _TRIES = 8
 _TRACK_CAP = 25.0
-_LARGEST_FOCAL_STEP = 0.3
+_LARGEST_FOCAL_STEP, _LARGEST_BEND_STEP = 0.3, 0.1
 _LEAST_NOISE_PX = 0.1
 """No real track is better than this, all over the picture."""
 
@@ -30,6 +31,8 @@ class Task:
     iterations: int
     focal: bool = True
     """Solve for the focal length, too."""
+    bend: bool = False
+    """Solve for how the lens bends, too."""
     translation: bool = True
     """False: all cameras stay in one place."""
     tolerance: float = 1e-4
@@ -75,19 +78,55 @@ def _adjust(seen: Seen, model: Model, task: Task) -> Model:
 
 def focal_uncertainty(seen: Seen, model: Model, sigma_px: float, translation: bool = True) -> float:
     """Standard deviation of the logarithm of the focal length, if errors were independent."""
+    return _last(seen, model, Task(sigma_px, 1, translation=translation))[1]
+
+
+def bend_score(seen: Seen, model: Model, sigma_px: float, translation: bool = True) -> float:
+    """How clearly the errors ask for another bend of the lens, in standard deviations.
+
+    The score test (Rao, 1948): nothing is adjusted, one step is looked at.
+    """
+    step, deviation = _last(seen, model, Task(sigma_px, 1, bend=True, translation=translation))
+    return abs(step) / deviation / float(np.sqrt(_alike(seen))) if np.isfinite(deviation) else 0.0
+
+
+def preference(seen: Seen, model: Model, other: Model, sigma_px: float) -> float:
+    """How clearly observations prefer a model that has one more unknown, in standard deviations.
+
+    The likelihood ratio test, with the robust cost in place of the squares.
+    """
     if not len(seen.point):
-        return np.inf
-    task = Task(sigma_px, 1, translation=translation)
+        return 0.0
+    e, f = ((m.residual(seen) ** 2).sum(1) / sigma_px**2 for m in (model, other))
+    w = weights(seen, other, sigma_px)
+    noise = max(float((w * f).sum() / max(w.sum(), 1e-9) / 2), (_LEAST_NOISE_PX / sigma_px) ** 2)
+    gain = float((e / (1 + e) - f / (1 + f)).sum()) / noise / _alike(seen)
+    return float(np.sqrt(max(gain, 0.0)))
+
+
+def _alike(seen: Seen) -> float:
+    """How many observations count as one.
+
+    All places of a track are registered on one picture, so their errors are not independent: each track counts once.
+    """
+    return len(seen.point) / max(len(np.unique(seen.point)), 1)
+
+
+def _last(seen: Seen, model: Model, task: Task) -> tuple[float, float]:
+    """The step that the last unknown would take, and its standard deviation, if errors were independent."""
+    if not len(seen.point):
+        return 0.0, np.inf
     seen, points, frames = seen.compact()
     model = model.pick(points, frames)
-    w = weights(seen, model, sigma_px)
+    w = weights(seen, model, task.sigma_px)
     noise = np.sqrt(_cost(seen, model, w) / max(float(w.sum()), 1e-9) / 2)
-    reduced = _System(seen, model, w / max(noise, _LEAST_NOISE_PX) ** 2, task).reduced(1e-9)[0]
     try:
-        variance = np.linalg.inv(reduced)[-1, -1]
+        reduced, pull, _, _ = _System(seen, model, w / max(noise, _LEAST_NOISE_PX) ** 2, task).reduced(1e-9)
+        inverse = np.linalg.inv(reduced)
     except np.linalg.LinAlgError:
-        return np.inf
-    return float(np.sqrt(variance)) if variance > 0 else np.inf
+        return 0.0, np.inf
+    variance = inverse[-1, -1]
+    return float(inverse[-1] @ pull), float(np.sqrt(variance)) if variance > 0 else np.inf
 
 
 def _cost(seen: Seen, model: Model, w: Float64[np.ndarray, " m"]) -> float:
@@ -95,7 +134,7 @@ def _cost(seen: Seen, model: Model, w: Float64[np.ndarray, " m"]) -> float:
 
 
 class _System:
-    """The normal equations at one model: cameras (turn, shift), then the logarithm of the focal length.
+    """The normal equations at one model: cameras (turn, shift), the logarithm of the focal length, the bend if wanted.
 
     Values of observations lie along the last axis, so that numpy works through them in long strides.
     """
@@ -105,37 +144,40 @@ class _System:
         n, t = seen.points, seen.frames
         self.basis = tangent(model.X)
         self.per_camera = 6 if task.translation else 3
-        columns = self.per_camera * t + 1
-        self.free = np.ones(columns, bool)
+        self.cameras = self.per_camera * t
+        lenses = 2 if task.bend else 1
+        self.free = np.ones(self.cameras + lenses, bool)
         self.free[: self.per_camera] = False  # The first camera holds the world in place.
-        self.free[-1] = task.focal
+        self.free[self.cameras] = task.focal
 
-        to_point, to_camera, to_focal, r = slopes(seen, model, self.basis, np.sqrt(w))
-        to_camera = to_camera[:, : self.per_camera]
+        to_point, to_camera, to_lens, r = slopes(seen, model, self.basis, np.sqrt(w))
+        to_camera, to_lens = to_camera[:, : self.per_camera], to_lens[:, :lenses]
         starts = np.flatnonzero(np.diff(seen.point, prepend=-1))
-        # Products of what has one column, and of what has three: one pass over the observations.
-        tail = np.concatenate([to_focal, r], 1)
+        # Products of what has few columns, and of what has three: one pass over the observations.
+        tail = np.concatenate([to_lens, r], 1)
         own = np.add.reduceat(_products(to_point, np.concatenate([to_point, tail], 1)), starts, axis=-1)
         own = own.transpose(2, 0, 1)
-        self.V, self.point_pull = own[:, :, :3].copy(), own[:, :, 4]
-        self.W = np.zeros((n, 3, columns))
+        self.V, self.point_pull = own[:, :, :3].copy(), own[:, :, -1]
+        self.W = np.zeros((n, 3, len(self.free)))
         blocks = np.zeros((n, t, 3, self.per_camera))
         blocks[seen.point, seen.frame] = _products(to_point, to_camera).transpose(2, 0, 1)
-        self.W[:, :, :-1] = blocks.transpose(0, 2, 1, 3).reshape(n, 3, -1)
-        self.W[:, :, -1] = own[:, :, 3]
+        self.W[:, :, : self.cameras] = blocks.transpose(0, 2, 1, 3).reshape(n, 3, -1)
+        self.W[:, :, self.cameras :] = own[:, :, 3:-1]
 
         order = np.argsort(seen.frame, kind="stable")
         ends = np.cumsum(np.bincount(seen.frame, minlength=t))[:-1]
         rows = np.concatenate([to_camera, tail], 1)[:, :, order]
         cameras = np.stack([sum(part @ part.transpose(0, 2, 1)) for part in np.split(rows, ends, axis=2)])
         cameras = cameras[:, : self.per_camera]
-        self.U = np.zeros((columns, columns))
+        self.U = np.zeros((len(self.free),) * 2)
         for k in range(t):
             here = slice(self.per_camera * k, self.per_camera * (k + 1))
             self.U[here, here] = cameras[k, :, : self.per_camera]
-        self.U[:-1, -1] = self.U[-1, :-1] = cameras[:, :, -2].ravel()
-        self.U[-1, -1] = (to_focal**2).sum()
-        self.pull = np.append(cameras[:, :, -1].ravel(), (to_focal * r).sum())
+        across = cameras[:, :, self.per_camera : -1].reshape(-1, lenses)
+        self.U[: self.cameras, self.cameras :], self.U[self.cameras :, : self.cameras] = across, across.T
+        own = _products(to_lens, tail).sum(-1)
+        self.U[self.cameras :, self.cameras :] = own[:, :-1]
+        self.pull = np.append(cameras[:, :, -1].ravel(), own[:, -1])
 
     def reduced(self, damping: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The camera system without the points, its pull, and what is needed to find the points again."""
@@ -164,13 +206,17 @@ class _System:
         half_pull = (L @ self.point_pull[..., None])[..., 0]
         point = -(L.transpose(0, 2, 1) @ (half_pull + half @ change)[..., None])[..., 0]
         X = self.model.X + (self.basis @ point[..., None])[..., 0]
-        camera = change[:-1].reshape(-1, self.per_camera)
-        stretch = np.exp(np.clip(change[-1], -_LARGEST_FOCAL_STEP, _LARGEST_FOCAL_STEP))
+        camera = change[: self.cameras].reshape(-1, self.per_camera)
+        stretch = np.exp(np.clip(change[self.cameras], -_LARGEST_FOCAL_STEP, _LARGEST_FOCAL_STEP))
+        bend = self.model.bend
+        if len(change) > self.cameras + 1:
+            bend = float(np.clip(bend + np.clip(change[-1], -_LARGEST_BEND_STEP, _LARGEST_BEND_STEP), *lens.LIMITS))
         return Model(
             R=rotation(camera[:, :3]) @ self.model.R,
             t=self.model.t + camera[:, 3:] if self.per_camera == 6 else self.model.t,
             X=X / np.linalg.norm(X, axis=1, keepdims=True),
             focal=float(self.model.focal * stretch),
+            bend=bend,
         )
 
 
@@ -181,8 +227,8 @@ def slopes(
 
     Returns:
         By the point along ``basis`` [2, 3, m]; by the camera's turn (from the left) and its shift
-        [2, 6, m]; by the logarithm of the focal length [2, 1, m]; residuals [2, 1, m]. All zero
-        where the point is behind the camera.
+        [2, 6, m]; by the logarithm of the focal length and by the bend [2, 2, m]; residuals [2, 1, m].
+        All zero where the point is behind the camera.
     """
     pose = np.concatenate([model.R, model.t[:, :, None]], 2).reshape(-1, 12).T[:, seen.frame].reshape(3, 4, -1)
     X = model.X.T[:, seen.point]
@@ -194,7 +240,7 @@ def slopes(
     g = model.focal / z * root
     by_space = g * (pose[:2] - x[:, None] * pose[2])
     turning = basis.reshape(-1, 12).T[:, seen.point].reshape(4, 3, -1)
-    to_point = sum(by_space[:, k, None] * turning[k] for k in range(4))
+    to_point = np.asarray(sum(by_space[:, k, None] * turning[k] for k in range(4)))
     # With p the turned point and J a row of the projection's derivative, the turn's row is p x J.
     p = Y - pose[:, 3] * X[3]
     gx, gy, gw, zero = g * x[0], g * x[1], g * X[3], np.zeros_like(g)
@@ -204,8 +250,17 @@ def slopes(
             np.stack([-p[2] * g - p[1] * gy, p[0] * gy, p[0] * g, zero, gw, -gw * x[1]]),
         ]
     )
-    to_focal = model.focal * x * root
-    return np.asarray(to_point), to_camera, to_focal[:, None], (to_focal - seen.xy.T * root)[:, None]
+    place = model.focal * x
+    s = (place**2).sum(0) / HALF_PX**2
+    factor, q = lens.roots(s, model.bend)
+    to_lens = np.stack([place, s * factor**2 / q * place], 1) * root
+    r = (factor * place - seen.xy.T) * root
+    if model.bend:
+        # A place on a circle moves with the factor, and along its radius with more.
+        outward = 2 * model.bend * factor**2 / q / HALF_PX**2 * place
+        for columns in (to_point, to_camera, to_lens[:, :1]):
+            columns[:] = factor * columns + outward[:, None] * (place[:, None] * columns).sum(0)
+    return to_point, to_camera, to_lens, r[:, None]
 
 
 def _products(a: Float64[np.ndarray, "2 i m"], b: Float64[np.ndarray, "2 j m"]) -> Float64[np.ndarray, "i j m"]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from fourd.camera import loops
 from fourd.camera.model import orthonormal
@@ -29,12 +31,17 @@ _NOTHING = (
 class Flow:
     """Robust bundle adjustment over point tracks; no learned weights."""
 
+    may_bend: bool = True
+    """False: the lens is taken to be straight."""
+
     def __call__(self, clip: Clip, motion: Motion) -> Steps[Cameras]:
         """Solve the cameras of a clip.
 
         The camera may stand, turn or travel, with a focal length that is unknown and does not
-        change. The principal point is the centre of the picture. Where the tracks say too little
-        the cameras stand still, and a ``Warned`` says so.
+        change. The principal point is the centre of the picture. If what is seen clearly asks for a
+        lens that bends, ``bend`` of the cameras says how much, and they are those of the pictures made
+        straight (see ``lens.straighten``); not of a clip with cuts. Where the tracks say too little the
+        cameras stand still, and a ``Warned`` says so.
 
         Yields:
             Progress and Warned of stage "camera".
@@ -51,7 +58,8 @@ class Flow:
         solved: list[Solved] = []
         for first, end in shots:
             part = inside(tracks, first, end)
-            steps = solve(part, loops.find(lambda i, first=first: clip.frames[first + i].cpu().numpy(), part))
+            picture = partial(_picture, clip, first)
+            steps = solve(part, partial(loops.find, picture, part), self.may_bend and len(shots) == 1)
             while True:
                 try:
                     share = next(steps)
@@ -66,9 +74,9 @@ class Flow:
         return _cameras(clip, solved)
 
 
-def load(name: str = "flow") -> Flow:
+def load(name: str = "flow", may_bend: bool = True) -> Flow:
     """The backend ``"flow"``."""
-    return Flow()
+    return Flow(may_bend)
 
 
 def _cut_message(starts: list[int]) -> str:
@@ -77,6 +85,10 @@ def _cut_message(starts: list[int]) -> str:
         f"At frame {where} the picture changes so much that almost nothing can be followed across."
         " Each part is solved for itself; for scenes that are sound, lift each of fourd.shots(clip)."
     )
+
+
+def _picture(clip: Clip, first: int, i: int) -> UInt8[np.ndarray, "h w 3"]:
+    return clip.frames[first + i].cpu().numpy()
 
 
 def _cameras(clip: Clip, solved: list[Solved]) -> Cameras:
@@ -93,4 +105,4 @@ def _cameras(clip: Clip, solved: list[Solved]) -> Cameras:
         K.append(np.tile([[focal, 0, w / 2], [0, focal, h / 2], [0, 0, 1]], (len(R), 1, 1)))
         poses.append(pose)
     intrinsics, world_from_cam = (torch.from_numpy(np.concatenate(parts)).float() for parts in (K, poses))
-    return Cameras(intrinsics, world_from_cam, clip.hw, clip.time_s)
+    return Cameras(intrinsics, world_from_cam, clip.hw, clip.time_s, solved[0].bend)

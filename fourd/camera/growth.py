@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from fourd.camera.bundle import Task, adjust
+from fourd.camera.bundle import Task, adjust, bend_score, preference
 from fourd.camera.model import Model, Seen
 from fourd.camera.pose import resect
 from fourd.camera.triangulate import triangulate
@@ -22,6 +22,8 @@ _DROP_PX, _DROP_SHARE = 1.5, 0.1
 """A track with more than this share of its observations past this error is dropped."""
 _ANNEAL = ((3.0, 12), (1.5, 15), (0.8, 12), (0.4, 40))
 """Error believed, in pixels, and iterations of each of the final adjustments."""
+_MAYBE_BENT, _BENT = 2.0, 5.0
+"""Standard deviations with which errors must ask for a lens that bends, and prefer the one that is found."""
 _STILL_RIGHT = 0.97
 """Share of what tracks explained before a path was closed that they must explain afterwards."""
 _TOLERANCE = 1e-6
@@ -88,11 +90,12 @@ class Growth:
     without ``links``, the points that came back into view (see ``loops``).
     """
 
-    def __init__(self, seen: Seen, focal: float, core: np.ndarray, links: np.ndarray) -> None:
+    def __init__(self, seen: Seen, focal: float, core: np.ndarray, links: np.ndarray, may_bend: bool = True) -> None:
         self.everything, self.core, self.links = seen, core & ~links, links
         self.seen = seen.pick(self.core[seen.point])
         t, n = seen.frames, seen.points
         self.model = Model(np.tile(np.eye(3), (t, 1, 1)), np.zeros((t, 3)), np.tile([0.0, 0, 1, 0], (n, 1)), focal)
+        self.may_bend = may_bend
         self.posed = np.zeros(t, bool)
         self.known = np.zeros(n, bool)
         self.agreement = np.zeros(t)
@@ -114,14 +117,32 @@ class Growth:
                 self._adjust(Task(3.0, 4, focal=False))
             yield i, parts
         self._close()
-        for k, (sigma, iterations) in enumerate(_ANNEAL):
+        for k in range(len(_ANNEAL)):
             if k == _ALL_FROM:
                 self.seen = self.everything
-            self._place(None, max(3 * sigma, _GOOD_PX))
-            if k > 0:
-                self._drop()
-            self._adjust(Task(sigma, iterations, tolerance=_TOLERANCE))
+            self._anneal(k, False)
             yield t + k, parts
+        if self.may_bend:
+            self._bend()
+
+    def _anneal(self, k: int, bend: bool) -> None:
+        """One of the final adjustments."""
+        sigma, iterations = _ANNEAL[k]
+        self._place(None, max(3 * sigma, _GOOD_PX))
+        if k > 0:
+            self._drop()
+        self._adjust(Task(sigma, iterations, bend=bend, tolerance=_TOLERANCE))
+
+    def _bend(self) -> None:
+        """Let the lens bend if what is left of the errors clearly asks for it."""
+        seen, model, known, sigma = self._observed(), self.model, self.known, _ANNEAL[-1][0]
+        if bend_score(seen, model, sigma) < _MAYBE_BENT:
+            return
+        self.known = known.copy()
+        for k in range(len(_ANNEAL)):
+            self._anneal(k, True)
+        if preference(seen.pick(self.known[seen.point]), model, self.model, sigma) < _BENT:
+            self.model, self.known = model, known
 
     def _close(self) -> None:
         """Bring together what came back into view: large errors are believed first, and then ever smaller ones."""
@@ -181,7 +202,7 @@ class Growth:
         mask = self.posed[self.seen.frame]
         if only is not None:
             mask &= only[self.seen.point]
-        X, error = triangulate(self.seen.pick(mask), self.model)
+        X, error = triangulate(self.seen.pick(mask).straight(self.model.bend), self.model)
         good = (np.bincount(self.seen.point[mask], minlength=self.seen.points) >= 2) & (error < good_px)
         if only is None:
             self.known[:] = False
@@ -193,10 +214,14 @@ class Growth:
         count = np.maximum(np.bincount(self.seen.point, minlength=self.seen.points), 1)
         self.known &= self.seen.per_point(bad.astype(np.float64)) / count <= _DROP_SHARE
 
-    def _adjust(self, task: Task) -> None:
+    def _observed(self) -> Seen:
+        """What adjusting goes by: known points, seen twice and more in the frames that have a pose."""
         mask = self.posed[self.seen.frame] & self.known[self.seen.point]
         counts = np.bincount(self.seen.point[mask], minlength=self.seen.points)
-        seen = self.seen.pick(mask & (counts[self.seen.point] >= 2))
+        return self.seen.pick(mask & (counts[self.seen.point] >= 2))
+
+    def _adjust(self, task: Task) -> None:
+        seen = self._observed()
         # Everything keeps one scale, also what is not adjusted now.
         self.model = adjust(seen, self.model.scaled(1 / self.model.unit(seen)), task)
 

@@ -12,6 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from fourd.camera import lens
+
+UNIT = 384.0
+"""Errors are counted in pixels of a picture this long, whatever the size of the clip."""
+HALF_PX = UNIT / 2
 NEAREST = 1e-6
 """Points less than this in front of a camera are taken to be behind it."""
 BEHIND_PX = 50.0
@@ -42,6 +47,10 @@ class Seen:
         """The sum of a value over the observations of each point."""
         return np.bincount(self.point, values, minlength=self.points)
 
+    def straight(self, bend: float) -> Seen:
+        """The observations that a pinhole camera would have made in place of a lens that bends."""
+        return replace(self, xy=lens.straight(self.xy, bend, HALF_PX)) if bend else self
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -53,6 +62,8 @@ class Model:
     X: Float64[np.ndarray, "n 4"]
     """Homogeneous, of unit length, and not behind the cameras that see them."""
     focal: float
+    bend: float = 0.0
+    """Of the lens (see ``lens``)."""
 
     def in_camera(self, seen: Seen) -> Float64[np.ndarray, "m 3"]:
         """The point of every observation in the frame of its camera, times its fourth coordinate."""
@@ -63,7 +74,8 @@ class Model:
         """Where every point is projected less where it was observed, in pixels."""
         Y = self.in_camera(seen)
         front = Y[:, 2] > NEAREST
-        r = self.focal * Y[:, :2] / np.where(front, Y[:, 2], 1.0)[:, None] - seen.xy
+        place = self.focal * Y[:, :2] / np.where(front, Y[:, 2], 1.0)[:, None]
+        r = (lens.bent(place, self.bend, HALF_PX) if self.bend else place) - seen.xy
         r[~front] = BEHIND_PX
         return r
 
@@ -73,13 +85,13 @@ class Model:
 
     def pick(self, points: Int64[np.ndarray, " n"], frames: Int64[np.ndarray, " t"]) -> Model:
         """Some of the points and cameras."""
-        return Model(self.R[frames], self.t[frames], self.X[points], self.focal)
+        return replace(self, R=self.R[frames], t=self.t[frames], X=self.X[points])
 
     def put(self, points: Int64[np.ndarray, " n"], frames: Int64[np.ndarray, " t"], part: Model) -> Model:
-        """The model with some of its points and cameras, and the focal length, from another one."""
+        """The model with some of its points and cameras, and the lens, from another one."""
         R, t, X = self.R.copy(), self.t.copy(), self.X.copy()
         R[frames], t[frames], X[points] = part.R, part.t, part.X
-        return Model(R, t, X, part.focal)
+        return replace(part, R=R, t=t, X=X)
 
     def unit(self, seen: Seen) -> float:
         """The median depth of the observed points; 1 if there are none in front of a camera."""

@@ -6,7 +6,7 @@ is taken only if the simpler ones leave something unexplained.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,16 +16,13 @@ from jaxtyping import Bool, Float64, Int64
 from fourd.camera.between import hold_lost, pose_all
 from fourd.camera.bundle import Task, adjust, focal_uncertainty
 from fourd.camera.growth import Growth, starting_pair
-from fourd.camera.model import Model, Seen
+from fourd.camera.model import UNIT, Model, Seen
 from fourd.camera.shots import keyframes, lasting_enough, still_share
 from fourd.camera.still import FOV_DEG
 from fourd.camera.tracks import Tracks, spread
 from fourd.camera.turning import SURE_FOCAL, explained, largest_turn_px, solve_turning
 
-UNIT = 384.0
-"""Errors are counted in pixels of a picture this long, whatever the size of the clip."""
-
-_KEYFRAMES = (60, 150)
+_KEYFRAMES = (45, 150)
 _TRACKS, _CORE_TRACKS = 1000, 350
 """Tracks a frame, about, if they filled the picture: all, and those that the model grows with."""
 _CELL_PX = 48.0
@@ -62,14 +59,19 @@ class Solved:
     t: Float64[np.ndarray, "t 3"]
     focal: float
     warnings: tuple[str, ...] = ()
+    bend: float = 0.0
+    """Of the lens; the cameras are those of straight pictures (see ``lens``)."""
 
 
-def solve(tracks: Tracks, links: Tracks | None = None) -> Generator[float, None, Solved]:
+def solve(
+    tracks: Tracks, links: Callable[[], Tracks] | None = None, may_bend: bool = True
+) -> Generator[float, None, Solved]:
     """Solve one shot, yielding the share that is done.
 
     Args:
         tracks: What was followed.
-        links: What came back into view (see ``loops``).
+        links: Looks for what came back into view (see ``loops``). Asked only if the camera may travel.
+        may_bend: False: the lens is taken to be straight.
     """
     t = tracks.length
     unit = max(tracks.hw) / UNIT
@@ -81,11 +83,8 @@ def solve(tracks: Tracks, links: Tracks | None = None) -> Generator[float, None,
         return standing(t, f"only {tracks.points} points could be followed through several frames")
     seen = _seen(tracks, unit)
     keys = keyframes(tracks, *_KEYFRAMES)
-    links = tracks.pick(np.zeros(len(tracks.point), bool)) if links is None else links
-    keys = np.union1d(keys, links.frame)
     core = spread(tracks, _CORE_TRACKS, _CELL_PX * unit)
-    key_seen = _at(seen, keys)
-    core_seen = key_seen.pick(core[key_seen.point])
+    core_seen = _at(seen.pick(core[seen.point]), keys)
 
     turning, sure = solve_turning(core_seen, focal_px(FOV_DEG))
     if sure and not _ordinary(turning.focal):
@@ -95,11 +94,14 @@ def solve(tracks: Tracks, links: Tracks | None = None) -> Generator[float, None,
         return standing(t)
     yield 0.1
     if share < _TURNS:
-        growth = yield from _grow(key_seen, core, _at(_seen(links, unit), keys))
+        again = tracks.pick(np.zeros(len(tracks.point), bool)) if links is None else links()
+        landmarks = np.union1d(keys, again.frame)
+        key_seen = _at(seen, landmarks)
+        growth = yield from _grow(key_seen, core, _at(_seen(again, unit), landmarks), may_bend)
         if growth is not None:
-            travels = explained(core_seen, growth.model, _EXPLAINED_PX)
+            travels = explained(key_seen.pick(core[key_seen.point]), growth.model, _EXPLAINED_PX)
             if travels * _TURNS > share:
-                return _travelling(seen, key_seen, growth, keys, travels)
+                return _travelling(seen, key_seen, growth, landmarks, travels)
     return _turning(seen, core, turning, keys, sure, share)
 
 
@@ -134,7 +136,9 @@ def _turning(
     return Solved("turning", model.R, np.zeros((seen.frames, 3)), model.focal, warnings)
 
 
-def _grow(seen: Seen, core: Bool[np.ndarray, " n"], links: Seen) -> Generator[float, None, Growth | None]:
+def _grow(
+    seen: Seen, core: Bool[np.ndarray, " n"], links: Seen, may_bend: bool = True
+) -> Generator[float, None, Growth | None]:
     """The first model that explains enough, or else the one that explains most."""
     core_seen = seen.pick(core[seen.point])
     n = seen.points + links.points
@@ -148,7 +152,7 @@ def _grow(seen: Seen, core: Bool[np.ndarray, " n"], links: Seen) -> Generator[fl
         pair = starting_pair(core_seen, focal)
         if pair is None:
             continue
-        growth = Growth(whole, focal, core, is_link)
+        growth = Growth(whole, focal, core, is_link, may_bend)
         for part, parts in growth.solve(pair):
             yield 0.1 + 0.9 * (tried + part / parts) / len(_START_FOVS_DEG)
         share = explained(core_seen, growth.model, _EXPLAINED_PX)
@@ -175,13 +179,15 @@ def _travelling(seen: Seen, key_seen: Seen, growth: Growth, keys: Int64[np.ndarr
             f"The camera's path tells little about its focal length; a field of view of {_fov_deg(model.focal):.0f}"
             " degrees is the best guess. If you know it, give the cameras.",
         )
+    # From here on as if the pictures had been straight.
+    seen, bend, model = seen.straight(model.bend), model.bend, replace(model, bend=0.0)
     model = pose_all(seen, growth.known, model, keys)
     model, away = hold_lost(seen, growth.known, model)
     if away:
         named = ", ".join(map(str, away[:8])) + (", ..." if len(away) > 8 else "")
         warnings += (f"The camera could not be found in {len(away)} of {seen.frames} frames ({named}); it is guessed.",)
     model = model.scaled(1 / _first_depth(seen, growth.known, model))
-    return Solved("travelling", model.R, model.t, model.focal, warnings)
+    return Solved("travelling", model.R, model.t, model.focal, warnings, bend)
 
 
 def _first_depth(seen: Seen, known: Bool[np.ndarray, " n"], model: Model) -> float:

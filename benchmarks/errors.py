@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,6 +14,10 @@ from fourd.types import Cameras, DepthMaps
 
 DELTA = 1.25
 """delta1 is the share of pixels whose depth is right within this factor."""
+TENTH = 0.1
+"""Confidence is judged by the share of pixels whose depth is right within this, relative."""
+BINS = 10
+"""Bins of confidence, equally wide."""
 
 
 @checked
@@ -107,3 +111,50 @@ def depth_errors(
         }
     errors["all"]["scale"] = scale
     return errors
+
+
+@checked
+def reliability(truth: DepthMaps, ours: DepthMaps) -> Float64[Tensor, "bins 3"]:
+    """Whether confidence is the probability of being right: within ``TENTH`` of the truth, after one scale a clip.
+
+    Judged is every pixel whose true depth is known and finite and whose depth ours knows; what ours takes for sky is
+    wrong.
+
+    Args:
+        truth: The true maps.
+        ours: Maps of any size.
+
+    Returns:
+        For each of ``BINS`` bins of confidence: the mean confidence in it, the share of its pixels that are right (both
+        NaN where it is empty), and the share of all judged pixels that are in it.
+    """
+    ours = at_size(ours, truth.hw)
+    judged = (truth.confidence > 0) & truth.depth_m.isfinite() & (ours.confidence > 0)
+    off = ours.depth_m[judged].double() / depth_scale(truth, ours) / truth.depth_m[judged].double() - 1
+    right, sure = (off.abs() < TENTH).double(), ours.confidence[judged].double()
+    into = (sure * BINS).long().clamp(max=BINS - 1)
+    count, told, held = (torch.bincount(into, x, BINS).double() for x in (torch.ones_like(sure), sure, right))
+    return torch.stack([told / count, held / count, count / max(len(sure), 1)], 1)
+
+
+@checked
+def calibration_error(bins: Float64[Tensor, "bins 3"]) -> float:
+    """Expected calibration error (Naeini, Cooper and Hauskrecht, 2015) of what ``reliability`` returns.
+
+    The mean over all pixels of how far the confidence of their bin is from the share of it that is right.
+    """
+    return (
+        float(((bins[:, 0] - bins[:, 1]).abs() * bins[:, 2]).nansum()) if float(bins[:, 2].sum()) > 0 else float("nan")
+    )
+
+
+@checked
+def mask_iou(truth: Bool[Tensor, "t h w"], ours: Bool[Tensor, "t h2 w2"]) -> float:
+    """Intersection over union, over all frames, of the pixels that move and those that are taken to move.
+
+    Returns:
+        NaN where nothing moves and nothing is taken to.
+    """
+    resized = functional.interpolate(ours[:, None].to(torch.uint8), truth.shape[1:], mode="nearest-exact")[:, 0] > 0
+    union = int((truth | resized).sum())
+    return int((truth & resized).sum()) / union if union else float("nan")

@@ -71,7 +71,7 @@ class Things:
         for i in range(len(motion)):
             flow = flow_at(motion, i, 1 if i < last else -1, rig.hw)
             label.append(objects.regions(moving_mask(motion, i, rig.hw) if moving is None else moving[i], flow))
-        self.label = objects.follow(label, motion)
+        self.label = objects.heard(objects.follow(label, motion), motion)
         """For each frame the number of the thing that each pixel shows, from 1 on; 0 is what stands still."""
         self._bounds: list[dict[int, tuple[float, bool]]] = [{} for _ in label]
         self._relief: list[Float32[Array, "h w"] | None] = [None for _ in label]

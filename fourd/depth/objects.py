@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from numpy import ndarray as Array
 
-from fourd.depth.common import flow_at, visible_at
+from fourd.depth.common import flow_at, moving_mask, visible_at
 from fourd.types import Motion
 
 _SMALLEST = 1 / 500
@@ -37,6 +37,8 @@ _PATCH = 0.4
 _LEAST = 25
 """Pixels from which the motion of a region is read."""
 _ROUNDS = 5
+_HEARD = 0.03
+"""Share of a thing's pixels, over all frames, that flow itself must take to move."""
 
 
 def regions(moving: Bool[Array, "h w"], flow: Float32[Array, "h w 2"] | None = None) -> Int32[Array, "h w"]:
@@ -95,6 +97,28 @@ def follow(label: list[Int32[Array, "h w"]], motion: Motion) -> list[Int32[Array
     ahead = _pass(label, motion, range(len(label)), -1)
     both = _pass(ahead, motion, range(len(label) - 1, -1, -1), 1)
     return _join(both, motion)
+
+
+def heard(label: list[Int32[Array, "h w"]], motion: Motion) -> list[Int32[Array, "h w"]]:
+    """Leave out the things that flow never heard move, and number the others from 1 on without gaps.
+
+    Colour can tell how far a thing reaches, but a still world that is not where it is believed to be has other colours
+    than expected, too.
+
+    Args:
+        label: The things of each frame, numbered from 1 on.
+        motion: What moves, at any size.
+    """
+    most = max(int(frame.max()) for frame in label)
+    pixels, moving = np.zeros(most + 1), np.zeros(most + 1)
+    for i, frame in enumerate(label):
+        hw = (int(frame.shape[0]), int(frame.shape[1]))
+        pixels += np.bincount(frame.ravel(), minlength=most + 1)
+        moving += np.bincount(frame.ravel(), moving_mask(motion, i, hw).ravel(), most + 1)
+    kept = moving >= np.maximum(_HEARD * pixels, 1)
+    kept[0] = False
+    names = np.where(kept, kept.cumsum(), 0).astype(np.int32)
+    return [names[frame] for frame in label]
 
 
 def _pass(label: list[Int32[Array, "h w"]], motion: Motion, order: range, way: int) -> list[Int32[Array, "h w"]]:

@@ -19,7 +19,19 @@ import torch
 from jaxtyping import Bool, Float32, Float64, UInt8
 from numpy import ndarray as Array
 
-from fourd.depth import consistency, embedded, fill, matching, movers, neighbours, planar, prior, sky, triangulate
+from fourd.depth import (
+    consistency,
+    embedded,
+    fill,
+    matching,
+    movers,
+    neighbours,
+    planar,
+    prior,
+    sky,
+    steady,
+    triangulate,
+)
 from fourd.depth.backdrop import Backdrop
 from fourd.depth.common import MOVING, STAGE, UNHEARD, Rig, check, moving_mask, shrink, working_hw
 from fourd.depth.guess import Guess
@@ -153,9 +165,14 @@ class _Work:
 
         small = [_shrunk(mask, self.rig.hw) for mask in moving]
         things = movers.Things(self.motion, self.rig, small)
+        still, trusted = [], []
         for i in range(t):
-            self.sure[i] = np.where(small[i], 0, self.sure[i]).astype(np.float32)
+            self.sure[i] = np.where(things.label[i] > 0, 0, self.sure[i]).astype(np.float32)
             filled, trust = self._completed(i, flat, behind[i], farthest)
+            still.append(filled)
+            trusted.append(trust)
+        still = steady.steadied(self.rig, still, trusted)
+        for i, (filled, trust) in enumerate(zip(still, trusted, strict=True)):
             things.look(i, filled, shape[i])
             if self.low == 0:
                 blue, pale = sky.find(self.small(i), self.rho[i], self.sure[i], max(2 * self.step, 1.5 * farthest))

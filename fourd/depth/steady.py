@@ -1,0 +1,75 @@
+"""Depth that does not flicker: each frame's still world against what the frames around it say of the same places.
+
+Frames are completed one by one, so where little was measured, and along edges, each decides anew. Here each pixel is
+looked up in the frames before and after it, along the cameras; what they say is brought back, and the weighted median
+of all is believed, averaged with those who say nearly the same. What only one frame believes is outvoted; an edge
+stays an edge, since a median never lies between two surfaces.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray as Array
+
+from fourd.depth.common import Rig, homogeneous
+
+_AWAY = (-8, -4, -2, -1, 1, 2, 4, 8)
+"""Frames that are asked."""
+_OWN = 1.5
+"""Weight of a frame's own word against that of an equally sure other."""
+_ALIKE = 0.06
+"""Relative difference from the median (one standard deviation of a Gaussian) at which others count less in the mean."""
+_ROUNDS = 2
+
+
+def steadied(
+    rig: Rig, rho: list[Float32[Array, "h w"]], trust: list[Float32[Array, "h w"]]
+) -> list[Float32[Array, "h w"]]:
+    """The same inverse depths, each frame's brought in line with those around it.
+
+    Args:
+        rig: Cameras at the size of the maps.
+        rho: Inverse depths above 0, without holes.
+        trust: How far each is to be trusted, above 0.
+    """
+    grid = homogeneous(rig.hw)
+    for _ in range(_ROUNDS):
+        rho = [_voted(rig, i, rho, trust, grid) for i in range(len(rho))]
+    return rho
+
+
+def _sampled(rho: Float32[Array, "h w"], x: Array, y: Array) -> Float32[Array, "h w"]:
+    """A map between its pixels, and at its edges that of the nearest pixel; -1 outside."""
+    between, nearest = (
+        cv2.remap(rho, x, y, mode, borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
+        for mode in (cv2.INTER_LINEAR, cv2.INTER_NEAREST)
+    )
+    return np.where(np.abs(between - nearest) < _ALIKE * nearest, between, nearest).astype(np.float32)
+
+
+def _voted(
+    rig: Rig, i: int, rho: list[Float32[Array, "h w"]], trust: list[Float32[Array, "h w"]], grid: Array
+) -> Float32[Array, "h w"]:
+    own = rho[i]
+    said: list[Array] = [own]
+    weight: list[Array] = [_OWN * trust[i]]
+    for j in (i + away for away in _AWAY if 0 <= i + away < len(rho)):
+        turn, shift = rig.warp(i, j)
+        p = (grid @ turn.T + own[..., None] * shift).astype(np.float32)
+        z = np.maximum(p[..., 2], 1e-3)
+        x, y = p[..., 0] / z - 0.5, p[..., 1] / z - 0.5
+        found = _sampled(rho[j], x, y)
+        heard = cv2.remap(trust[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        told = (p[..., 2] > 1e-3) & (found > 0)
+        # A point at inverse depth rho here is at rho / z there, and the other way round.
+        said.append(np.where(told, found * z, own).astype(np.float32))
+        weight.append(np.where(told, heard, 0).astype(np.float32))
+    values, mass = np.stack(said), np.stack(weight)
+    order = values.argsort(0, kind="stable")
+    ranked = np.take_along_axis(mass, order, 0).cumsum(0)
+    middle = (ranked < 0.5 * ranked[-1]).sum(0)
+    median = np.take_along_axis(values, np.take_along_axis(order, middle[None], 0), 0)[0]
+    alike = mass * np.exp(-(((values / median - 1) / _ALIKE) ** 2) / 2)
+    return ((alike * values).sum(0) / alike.sum(0)).astype(np.float32)

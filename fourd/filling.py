@@ -89,7 +89,7 @@ def fill(
         seen = holes.look(Splats.concat([still, *made]), ring)
         if bool((seen.hole | seen.crack).any()) and bool(seen.known.any()):
             asked = _asked(seen, ring, unseen, bounds, doors)
-            filling = inpainter.fill(asked, seed + k)
+            filling = inpainter.fill(_together(asked, still, cameras, ring), seed + k)
             start, end = (_LEARNING + (_FILLING - _LEARNING) * x / len(rings) for x in (k, k + 1))
             filled = yield from _part(filling, start, end)
             made += [_lifted(seen, filled, asked, ring, unseen, i) for i in range(len(ring))]
@@ -124,6 +124,25 @@ def _asked(seen: holes.Seen, ring: Cameras, unseen: Unseen, bounds: Layout, door
         thing = seen.known[i] & ~bare(asked, i)
         surface[i] = torch.where(holes.within(seen.inverse_depth[i], seen.known[i], thing), layout.NONE, number)
     return asked.replace(surface=torch.stack(surface))
+
+
+def _together(asked: Holes, still: Splats, cameras: Cameras, ring: Cameras) -> Holes:
+    """The holes of a ring, and after them the same place as the source camera saw it, for all to look at."""
+    now = cameras[(cameras.time_s - ring.time_s[0]).abs().argmin().reshape(1)]
+    straight = holes.look(still, survey.wider(now, (ring.hw[0] - now.hw[0]) // 2))
+    n = len(ring)
+    shown = Pictures(straight.rgb, straight.inverse_depth, straight.known)
+    had = asked.pictures
+    pictures = Pictures(*(torch.cat([getattr(had, f), getattr(shown, f)]) for f in ("rgb", "inverse_depth", "known")))
+    nothing = torch.zeros_like(straight.hole)
+    others = torch.tensor([[j for j in range(n + 1) if j != i] for i in range(n + 1)])
+    assert asked.surface is not None and asked.lies is not None
+    return Holes.plain(pictures, torch.cat([asked.hole, nothing])).replace(
+        behind=torch.cat([asked.behind, torch.full_like(straight.inverse_depth, torch.inf)]),
+        neighbours=others,
+        surface=torch.cat([asked.surface, torch.full_like(asked.surface[:1], layout.NONE)]),
+        lies=torch.cat([asked.lies, torch.zeros_like(asked.lies[:1])]),
+    )
 
 
 def _beyond(seen: holes.Seen, bounds: Layout, cameras: Cameras, i: int) -> torch.Tensor:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from fourd.depth.embedded.network import Guess
+from fourd.depth.embedded import weights
+from fourd.depth.embedded.network import Guess, Network
 from fourd.depth.train import batches, fitting, losses, recordings, rendering, shards, wear
 from fourd.depth.train.batches import Batch, Source
-from fourd.errors import FormatError, InputError
+from fourd.errors import FormatError, InputError, MissingError
 from fourd.events import Progress, Warned, result
 
 CPU = torch.device("cpu")
@@ -127,7 +131,13 @@ def test_wear_is_mild_seeded_and_can_be_none() -> None:
 RECIPE = fitting.Recipe(minutes=0.03, area=32 * 40, batch=2, widths=(8, 8, 8, 8, 8), blocks=(0, 0, 0, 0, 1))
 
 
-def test_training_learns_and_goes_on(folder: Path) -> None:
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock on which a step takes half a second, however busy the machine is."""
+    monkeypatch.setattr(fitting.time, "perf_counter", itertools.count(0.0, 0.5).__next__)
+
+
+def test_training_learns_and_goes_on(folder: Path, ticking: None) -> None:
     state = folder / "state.safetensors"
     events = list(fitting.fit(folder, state, RECIPE, CPU))
     assert any(isinstance(e, Progress) for e in events)
@@ -135,10 +145,10 @@ def test_training_learns_and_goes_on(folder: Path) -> None:
     first = fitting.Fit(RECIPE, CPU)
     first.resume(state)
     assert first.share == 1
-    assert first.steps >= 1  # As many as fit into the time.
+    assert first.steps == 4  # As many as fit into the time.
     longer = fitting.Recipe(**{**RECIPE.__dict__, "minutes": 2 * RECIPE.minutes})
     work = result(fitting.fit(folder, state, longer, CPU))
-    assert work.steps > first.steps
+    assert work.steps == 8
     assert work.seconds > first.seconds
 
 
@@ -176,3 +186,60 @@ def test_recordings_keep_their_geometry(shared: Path) -> None:
     # 216 x 384 becomes 48 x 85, of which the middle 64 columns are kept.
     assert shard.focal[0] == pytest.approx(focal * 48 / 216)
     assert float(shard.depth[0, 24, 32]) == pytest.approx(float(depth[0, 110, 194]), rel=0.02)
+
+
+@pytest.fixture
+def timm(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """A package that makes encoders as timm does, as far as it is asked here."""
+
+    class Encoder(torch.nn.Module):
+        def __init__(self, inputs: int, reductions: tuple[int, ...]) -> None:
+            super().__init__()
+            widths = (inputs, 4, 6, 8, 10, 12)[: len(reductions) + 1]
+            self.steps = torch.nn.ModuleList(torch.nn.Conv2d(a, b, 3, 2, 1) for a, b in itertools.pairwise(widths))
+            self.feature_info = types.SimpleNamespace(reduction=lambda: list(reductions), channels=lambda: widths[1:])
+
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            return [x := step(x) for step in self.steps]
+
+    def create_model(name: str, pretrained: bool, features_only: bool, in_chans: int) -> Encoder:
+        assert features_only
+        if name == "nothing":
+            raise RuntimeError("Unknown model (nothing)")
+        if pretrained:
+            raise OSError("the hub cannot be reached")
+        return Encoder(in_chans, (2, 4, 8, 16, 32) if name == "five" else (4, 8, 16, 32))
+
+    module = types.ModuleType("timm")
+    module.create_model = create_model  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "timm", module)
+    return module
+
+
+def test_an_encoder_of_timm_can_stand_in_the_plain_ones_place(
+    folder: Path, timm: types.ModuleType, ticking: None
+) -> None:
+    recipe = fitting.Recipe(minutes=0.02, area=32 * 32, batch=2, backbone="five")
+    fitted = result(fitting.fit(folder, folder / "state.safetensors", recipe, CPU))
+    assert fitted.steps > 0 and not hasattr(fitted.mean, "down")
+    told = dict(area=32 * 32, widths=recipe.widths, blocks=recipe.blocks, backbone="five")
+    weights.save(fitted.mean, folder / "w.safetensors", told)
+    again, _ = weights.load(folder / "w.safetensors")
+    x = torch.rand(1, 3, 40, 56), torch.zeros(1, 40, 56)
+    assert again(*x).log_rho.shape == (1, 40, 56)
+    torch.testing.assert_close(again(*x).log_rho, fitted.mean(*x).log_rho, atol=0.02, rtol=0)
+
+
+def test_encoders_that_do_not_fit_are_refused(timm: types.ModuleType) -> None:
+    with pytest.raises(FormatError, match=r"sees at 1/4, 1/8, 1/16, 1/32 of the picture's size; it must be 1/2, 1/4"):
+        Network(backbone="four")
+    with pytest.raises(FormatError, match=r"timm makes no encoder of 'nothing' \(Unknown model"):
+        Network(backbone="nothing")
+    with pytest.raises(MissingError, match=r"'five' cannot be downloaded \(the hub cannot be reached\)"):
+        Network(backbone="five", learnt=True)
+
+
+def test_without_timm_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(MissingError, match=r"(?s)needs the package 'timm'.*'fourd\[models\]'"):
+        Network(backbone="five")

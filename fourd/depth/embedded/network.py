@@ -18,10 +18,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fourd.depth.embedded.backbone import published
+
 WIDTHS = (24, 48, 96, 160, 192)
 """Channels at 1/2, 1/4, ... of the picture's size."""
 BLOCKS = (0, 1, 1, 1, 1)
 """Residual blocks of the encoder at each of them."""
+_INPUTS = 5
+"""Red, green, blue, what was said of the frame before, and the row."""
 _LOG_SPAN = 6.0
 """Log inverse depths beyond plus or minus this are flattened off: a factor of 160000 from near to far."""
 
@@ -84,13 +88,31 @@ class Step(nn.Module):
 class Network(nn.Module):
     """Picture in, inverse depth out. See the module."""
 
-    def __init__(self, widths: Sequence[int] = WIDTHS, blocks: Sequence[int] = BLOCKS) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = WIDTHS,
+        blocks: Sequence[int] = BLOCKS,
+        backbone: str = "",
+        learnt: bool = False,
+    ) -> None:
+        """Begin with random weights.
+
+        Args:
+            widths: Channels of the plain encoder at 1/2, 1/4, ... of the picture's size.
+            blocks: Its residual blocks there.
+            backbone: A model of timm in the plain encoder's place, which then has its own widths.
+            learnt: Begin with timm's weights for it.
+        """
         super().__init__()
-        inputs = (5, *widths[:-1])
-        self.down = nn.ModuleList(Step(a, b, 3, 2) for a, b in zip(inputs, widths, strict=True))
-        self.encode = nn.ModuleList(
-            nn.Sequential(*(Block(w) for _ in range(n))) for w, n in zip(widths, blocks, strict=True)
-        )
+        if backbone:
+            self.backbone, widths = published(backbone, _INPUTS, learnt)
+        else:
+            inputs = (_INPUTS, *widths[:-1])
+            self.backbone = None
+            self.down = nn.ModuleList(Step(a, b, 3, 2) for a, b in zip(inputs, widths, strict=True))
+            self.encode = nn.ModuleList(
+                nn.Sequential(*(Block(w) for _ in range(n))) for w, n in zip(widths, blocks, strict=True)
+            )
         self.whole = nn.Linear(widths[-1], widths[-1])
         self.up = nn.ModuleList(Step(b, a, 1) for a, b in itertools.pairwise(widths))
         self.across = nn.ModuleList(Step(w, w, 1) for w in widths[:-1])
@@ -110,16 +132,24 @@ class Network(nn.Module):
             len(rgb), 1, h, w
         )
         x = torch.cat([rgb, before[:, None].to(rgb.dtype), row], 1)
-        passed = []
-        for down, encode in zip(self.down, self.encode, strict=True):
-            x = encode(down(x))
-            passed.append(x)
+        passed = self._passed(x)
+        x = passed[-1]
         x = x + self.whole(x.mean((2, 3)))[:, :, None, None]
         for k in reversed(range(len(self.up))):
             skip = self.across[k](passed[k])
             x = self.decode[k](skip + F.interpolate(self.up[k](x), skip.shape[2:], mode="nearest"))
         maps = F.pixel_shuffle(self.last(x), 2)[:, :, :h, :w].float()
         return Guess(_LOG_SPAN * torch.tanh(maps[:, 0] / _LOG_SPAN), maps[:, 1].clamp(-6, 3), maps[:, 2])
+
+    def _passed(self, x: Tensor) -> list[Tensor]:
+        """What the encoder sees at 1/2, 1/4, ... of the picture's size."""
+        if self.backbone is not None:
+            return self.backbone(x)
+        passed = []
+        for down, encode in zip(self.down, self.encode, strict=True):
+            x = encode(down(x))
+            passed.append(x)
+        return passed
 
 
 def normalised(rgb: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:

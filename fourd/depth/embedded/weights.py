@@ -27,7 +27,7 @@ def save(network: Network, path: Path, told: dict[str, Any]) -> None:
         network: Whose weights.
         path: Where to.
         told: JSON values; at least ``area``, the pixels of a picture that the network is for, and ``widths`` and
-            ``blocks``, its shape.
+            ``blocks``, its shape, or ``backbone``.
 
     Raises:
         OutputError: If the file cannot be written.
@@ -63,7 +63,8 @@ def load(path: Path) -> tuple[Network, int]:
             raise FormatError(f"{path} says it is {told.get('format', 'nothing')!r}; expected '{_FORMAT}'.")
         training = json.loads(told["training"])
         area = int(training["area"])
-        network = Network([int(w) for w in training["widths"]], [int(n) for n in training["blocks"]])
+        shape = [int(w) for w in training["widths"]], [int(n) for n in training["blocks"]]
+        network = Network(*shape, backbone=str(training.get("backbone", "")))
         tensors = {k: v.float() for k, v in load_file(path).items()}
         counts = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}
         network.load_state_dict(tensors | counts)

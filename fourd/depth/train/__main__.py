@@ -77,6 +77,7 @@ def main(options: Options) -> None:
         area=options.recipe.area,
         widths=options.recipe.widths,
         blocks=options.recipe.blocks,
+        backbone=options.recipe.backbone,
         pictures=fitted.samples,
         steps=fitted.steps,
         seconds=round(fitted.seconds),

@@ -44,6 +44,10 @@ class Recipe:
     """Channels of the network at 1/2, 1/4, ... of the picture's size."""
     blocks: tuple[int, ...] = BLOCKS
     """Residual blocks of its encoder there."""
+    backbone: str = ""
+    """A model of timm in the plain encoder's place (pip install 'fourd[models]')."""
+    learnt: bool = False
+    """Begin with the weights that timm downloads for it; mind their licence."""
     batch: int = 16
     """Pictures a step."""
     muon: float = 0.01
@@ -62,8 +66,9 @@ class Fit:
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.device = recipe, device
-        self.network = Network(recipe.widths, recipe.blocks).to(device)
-        self.mean = Network(recipe.widths, recipe.blocks).to(device)
+        shape = recipe.widths, recipe.blocks, recipe.backbone
+        self.network = Network(*shape, learnt=recipe.learnt).to(device)
+        self.mean = Network(*shape).to(device)
         """The running mean of the weights: what is deployed."""
         self.mean.load_state_dict(self.network.state_dict())
         self.mean.requires_grad_(False).eval()

@@ -37,7 +37,7 @@ class Options:
     """Names of held-out views."""
     inpainter: str = "embedded"
     """What fills."""
-    frames: int = 36
+    frames: int = 18
     """Of each clip."""
     hw: tuple[int, int] = (216, 384)
     """Height and width of the pictures."""

@@ -24,6 +24,9 @@ _ANNEAL = ((3.0, 12), (1.5, 15), (0.8, 12), (0.4, 40))
 """Error believed, in pixels, and iterations of each of the final adjustments."""
 _MAYBE_BENT, _BENT = 2.0, 5.0
 """Standard deviations with which errors must ask for a lens that bends, and prefer the one that is found."""
+_WORTH_IT = 0.01
+"""Bend at which places at the rim move by a hundredth of their distance. To make pictures straight that bend less
+costs more sharpness than it gains."""
 _STILL_RIGHT = 0.97
 """Share of what tracks explained before a path was closed that they must explain afterwards."""
 _TOLERANCE = 1e-6
@@ -102,9 +105,9 @@ class Growth:
         """Share of the known points that each pose explained when it was found."""
 
     def solve(self, pair: Pair) -> Iterator[tuple[int, int]]:
-        """Grow from a pair to all frames and adjust; yields how many parts are done, of how many."""
+        """Grow from a pair to all frames and adjust roughly; yields how many parts are done, of how many."""
         t = self.seen.frames
-        parts = t + len(_ANNEAL)
+        parts = t + _ALL_FROM
         every = 4 if t <= 50 else 8
         self._begin(pair)
         order = _outward(pair.a, pair.b, t)
@@ -117,11 +120,17 @@ class Growth:
                 self._adjust(Task(3.0, 4, focal=False))
             yield i, parts
         self._close()
-        for k in range(len(_ANNEAL)):
-            if k == _ALL_FROM:
-                self.seen = self.everything
+        for k in range(_ALL_FROM):
             self._anneal(k, False)
             yield t + k, parts
+
+    def finish(self) -> Iterator[tuple[int, int]]:
+        """The last adjustments, with all points; yields as ``solve`` does."""
+        self.seen = self.everything
+        parts = len(_ANNEAL) - _ALL_FROM + 1
+        for part, k in enumerate(range(_ALL_FROM, len(_ANNEAL))):
+            self._anneal(k, False)
+            yield part, parts
         if self.may_bend:
             self._bend()
 
@@ -141,7 +150,8 @@ class Growth:
         self.known = known.copy()
         for k in range(len(_ANNEAL)):
             self._anneal(k, True)
-        if preference(seen.pick(self.known[seen.point]), model, self.model, sigma) < _BENT:
+        clear = preference(seen.pick(self.known[seen.point]), model, self.model, sigma) >= _BENT
+        if not clear or abs(self.model.bend) < _WORTH_IT:
             self.model, self.known = model, known
 
     def _close(self) -> None:

@@ -154,13 +154,17 @@ def _grow(
             continue
         growth = Growth(whole, focal, core, is_link, may_bend)
         for part, parts in growth.solve(pair):
-            yield 0.1 + 0.9 * (tried + part / parts) / len(_START_FOVS_DEG)
+            yield 0.1 + 0.6 * (tried + part / parts) / len(_START_FOVS_DEG)
         share = explained(core_seen, growth.model, _EXPLAINED_PX)
         if best is None or share > best[0]:
             best = share, growth
         if share >= _SETTLED:
             break
-    return None if best is None else best[1]
+    if best is None:
+        return None
+    for part, parts in best[1].finish():
+        yield 0.7 + 0.3 * part / parts
+    return best[1]
 
 
 def _travelling(seen: Seen, key_seen: Seen, growth: Growth, keys: Int64[np.ndarray, " k"], share: float) -> Solved:

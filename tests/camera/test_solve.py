@@ -138,9 +138,10 @@ def test_a_mirrored_world_gives_the_mirrored_path(world):
 )
 def test_models_grow_from_other_fields_of_view_until_one_explains_enough(world, monkeypatch, shares, tried, kept):
     """On outdoor_dolly the commonest start ends with the camera going backwards, and explains 0.40; the next 0.63."""
-    told, grown = list(shares), []
+    told, grown, finished = list(shares), [], []
     monkeypatch.setattr(solving, "explained", lambda *_: told.pop(0))
     monkeypatch.setattr(solving.Growth, "solve", lambda self, pair: (grown.append(self), iter(()))[1])
+    monkeypatch.setattr(solving.Growth, "finish", lambda self: (finished.append(self), iter(()))[1])
     tracks = world("forward").tracks
     none = tracks.pick(np.zeros(len(tracks.point), bool))
     seen, links = (solving._seen(part, 1.0) for part in (tracks, none))
@@ -148,5 +149,5 @@ def test_models_grow_from_other_fields_of_view_until_one_explains_enough(world, 
     with pytest.raises(StopIteration) as end:
         while True:
             next(steps)
-    assert len(grown) == tried and end.value.value is grown[kept]
+    assert len(grown) == tried and finished == [end.value.value] == [grown[kept]]
     assert len({g.model.focal for g in grown}) == tried

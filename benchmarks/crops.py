@@ -92,7 +92,7 @@ def main(options: Options) -> int:
         strips += rows(known, options)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(options.out) as fresh:
-            iio.imwrite(fresh, np.concatenate(strips), extension=".jpg", quality=82)
+            iio.imwrite(fresh, np.concatenate(strips), extension=".jpg", quality=75)
     print(options.out)
     return 0
 

@@ -90,8 +90,8 @@ def _beside(x: Tensor, way: int, border: float | bool) -> Tensor:
 def _border(body: Tensor) -> Tensor:
     """How firmly bodies are held where the picture ends: by one over what is missing of them beyond it, in pixels.
 
-    Where a body becomes wider from the border inwards, a short cap is missing: that of the circle with the same chord and
-    the same tangents at its ends. Where it does not, it goes on for ever.
+    Where a body becomes wider from the border inwards, a short cap is missing: that of the circle with the same chord
+    and the same tangents at its ends. Where it does not, it goes on for ever.
     """
     label, _ = pieces(body)
     held = torch.zeros(body.shape)

@@ -1,6 +1,8 @@
 """How good are cameras? ``python -m benchmarks.cameras FOLDER... [--backends flow colmap] [--up 0 0 1]``.
 
 Each backend finds the cameras of each folder's clip; they are compared with the true ones after the best similarity.
+Instead of ``truth.npz`` a folder may hold ``clip.mp4`` and what another system estimated, ``poses.npy`` and
+``intrinsics.npy`` (see ``estimates``). The clip is brought to a longer side of 640 pixels, as the pipeline does.
 With ``--up``, the world's direction up in the folders, depth is sought along the first backend's cameras, and the
 direction up that they tell is compared with it, beside the mean up of the cameras.
 """
@@ -12,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import tyro
+from jaxtyping import Int64
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -22,10 +26,13 @@ from tyro.conf import Positional, arg
 from benchmarks import align, truth
 from benchmarks.errors import camera_errors
 from fourd import camera, depth, motion
-from fourd.errors import InputError
+from fourd.errors import FormatError, InputError
 from fourd.events import Steps, Warned, result
-from fourd.geometry import paths
-from fourd.types import Cameras, Clip, Motion
+from fourd.geometry import paths, rigid
+from fourd.types import Cameras, Clip, DepthMaps, Motion
+
+_SIZE = 640
+"""Longer side of the pictures of clips with estimates."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Options:
     """What to judge."""
 
     folders: Annotated[Positional[tuple[Path, ...]], arg(metavar="FOLDER ...")]
-    """Folders of truth."""
+    """Folders of truth, or of estimates."""
     backends: tuple[str, ...] = ("flow", "colmap")
     """Camera backends."""
     up: tuple[float, float, float] | None = None
@@ -51,38 +58,110 @@ def warned(steps: Steps[Cameras], said: list[str]) -> Cameras:
             said.append(event.message)
 
 
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A clip, and the cameras of some of its frames."""
+
+    clip: Clip
+    cameras: Cameras
+    index: Int64[Tensor, " n"]
+    """The clip's frame of each camera."""
+    depth: DepthMaps | None = None
+
+
+def estimates(folder: Path) -> Case:
+    """A clip with cameras at every so many frames, as SpatialVID stores them.
+
+    ``poses.npy`` [n, 7]: cam from world, tx ty tz and the quaternion xyzw. ``intrinsics.npy`` [n, 4]: fx, fy, cx, cy as
+    shares of the picture's width and height.
+
+    Raises:
+        FormatError: If a file is missing or broken, or they do not fit each other.
+        MediaError: If the clip cannot be read as pictures.
+    """
+    arrays = []
+    for name, width in (("poses.npy", 7), ("intrinsics.npy", 4)):
+        try:
+            array = np.load(folder / name, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise FormatError(f"Cannot read {folder / name} as an array of numbers: {error}") from error
+        if array.dtype.kind != "f" or array.ndim != 2 or array.shape[1] != width or len(array) == 0:
+            raise FormatError(f"{folder / name} is {array.dtype} {array.shape}; it must hold numbers [n, {width}].")
+        arrays.append(array.astype(np.float64))
+    poses, lenses = arrays
+    clip = Clip.open(folder / "clip.mp4", size=_SIZE).replace(name=folder.resolve().name)
+    step = -(-len(clip) // len(poses))
+    if len(lenses) != len(poses) or -(-len(clip) // step) != len(poses):
+        raise FormatError(
+            f"{folder} has {len(poses)} poses, {len(lenses)} lenses and {len(clip)} frames: they do not fit."
+        )
+    index = torch.arange(len(poses)) * step
+    cam_from_world = torch.eye(4, dtype=torch.float64).repeat(len(poses), 1, 1)
+    cam_from_world[:, :3, :3] = rigid.matrix_from_quat(torch.from_numpy(poses[:, [6, 3, 4, 5]]))
+    cam_from_world[:, :3, 3] = torch.from_numpy(poses[:, :3])
+    h, w = clip.hw
+    fx, fy, cx, cy = (torch.from_numpy(lenses) * torch.tensor([w, h, w, h])).T
+    K = torch.eye(3, dtype=torch.float64).repeat(len(poses), 1, 1)
+    K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2] = fx, fy, cx, cy
+    cameras = Cameras(K.float(), torch.linalg.inv(cam_from_world).float(), (h, w), clip.time_s[index])
+    return Case(clip, cameras, index)
+
+
+def case(folder: Path) -> Case:
+    """A folder of truth or of estimates.
+
+    Raises:
+        FormatError: If it is neither.
+    """
+    if (folder / "poses.npy").is_file():
+        return estimates(folder)
+    told = truth.read(folder)
+    return Case(told.clip, told.cameras, torch.arange(len(told.clip)), told.depth)
+
+
+def unmoved(frames: int) -> Motion:
+    """What "flow" is handed, which follows points of its own: minutes of optical flow would go unread."""
+    unseen, none = torch.zeros(frames, 1, 1, dtype=torch.bool), torch.zeros(frames, 1, 1, 2)
+    return Motion(none, none, unseen, unseen, torch.zeros(frames, 1, 1))
+
+
 def angle_deg(a: Tensor, b: Tensor) -> float:
     """Between two directions."""
     a, b = (torch.nn.functional.normalize(x.double(), dim=0) for x in (a, b))
     return float(torch.rad2deg(2 * torch.asin(((a - b).norm() / 2).clamp(max=1))))
 
 
-def judge(told: truth.Truth, name: str, moves: Motion) -> tuple[list[str], Cameras | None]:
+def judge(told: Case, name: str, moves: Motion) -> tuple[list[str], Cameras | None]:
     """A row of the table, and the cameras."""
     said: list[str] = []
     start = time.process_time()
     try:
         found = warned(camera.load(name)(told.clip, moves), said)
         seconds = time.process_time() - start
-        errors = camera_errors(told.cameras, found, align.similarity(told.cameras, found), told.depth)
+        there = found[told.index]
+        errors = camera_errors(told.cameras, there, align.similarity(told.cameras, there), told.depth)
     except InputError as error:
-        return [told.name, name, "", "", "", "", str(error)], None
+        return [told.clip.name, name, "", "", "", "", "", str(error)], None
     figures = [100 * errors["position_of_path"], errors["rotation_deg"], 100 * errors["focal"]]
-    return [told.name, name, *(f"{x:.2f}" for x in figures), f"{seconds:.1f}", " ".join(said)], found
+    shown = [f"{x:.2f}" for x in figures] + [f"{found.bend:.3f}", f"{seconds:.1f}", " ".join(said)]
+    return [told.clip.name, name, *shown], found
 
 
-def up_errors(told: truth.Truth, clip: Clip, found: Cameras, moves: Motion, up: Tensor) -> list[str]:
+def up_errors(told: Case, found: Cameras, moves: Motion, up: Tensor) -> list[str]:
     """A row of the other table."""
+    clip, straight = camera.straighten(told.clip, found)
+    if clip is not told.clip:
+        found, moves = straight, result(motion.estimate(clip))
     moves = motion.refine(moves, found, clip=clip)
     maps = result(depth.load("parallax")(clip, found, moves))
-    true = align.similarity(told.cameras, found).R @ up.double()
+    true = align.similarity(told.cameras, found[told.index]).R @ up.double()
     moves = motion.refine(moves, found, maps, clip)
     start = time.process_time()
     gravity = camera.find_up(clip, found, maps, moves)
     seconds = time.process_time() - start
     mean = angle_deg(paths.mean_up(found), true)
     return [
-        told.name,
+        clip.name,
         f"{angle_deg(gravity.up, true):.2f}",
         f"{mean:.2f}",
         f"{gravity.confidence:.2f}",
@@ -93,16 +172,17 @@ def up_errors(told: truth.Truth, clip: Clip, found: Cameras, moves: Motion, up: 
 def main(options: Options) -> None:
     """Judge and print tables."""
     console = Console()
-    table = Table("scene", "backend", "position, % of path", "rotation, deg", "focal, %", "CPU s", "said")
+    table = Table("scene", "backend", "position, % of path", "rotation, deg", "focal, %", "bend", "CPU s", "said")
     ups = Table("scene", "up, deg", "mean up, deg", "confidence", "CPU s")
     for folder in options.folders:
-        told = truth.read(folder)
-        moves = result(motion.estimate(told.clip))
+        told = case(folder)
+        asked = options.up is not None or options.backends != ("flow",)
+        moves = result(motion.estimate(told.clip)) if asked else unmoved(len(told.clip))
         for i, name in enumerate(options.backends):
             row, found = judge(told, name, moves)
             table.add_row(*row)
             if i == 0 and options.up is not None and found is not None:
-                ups.add_row(*up_errors(told, told.clip, found, moves, torch.tensor(options.up)))
+                ups.add_row(*up_errors(told, found, moves, torch.tensor(options.up)))
     console.print(table)
     if options.up is not None:
         console.print(ups)

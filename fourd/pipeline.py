@@ -113,6 +113,11 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     moves = yield from log.stage("motion", motion.estimate(clip))
     cameras = yield from log.stage("camera", find_cameras(clip, moves))
     if cameras.bend:  # What follows knows pinhole cameras alone.
+        if not _finds_depth(config):
+            raise InputError(
+                f"The cameras have a lens that bends by {cameras.bend:g}, and depth is given, which cannot be made"
+                " straight. Give both for straight pictures, or neither."
+            )
         log.warnings.append(_BENT)
         yield Warned("camera", _BENT)
         clip, cameras = camera.straighten(clip, cameras)

@@ -79,6 +79,22 @@ def test_a_scene_knows_which_way_is_up(tmp_path: Path) -> None:
     assert float(height.max() - height.min()) < 0.01 * scene.focus_m()
 
 
+def test_a_lens_that_bends_is_made_straight_first(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
+    clip, cameras, maps = filmed
+    bent = cameras.replace(bend=-0.1)
+    events = list(fourd.steps(clip, fourd.Config(camera=bent, quality="draft", inpaint="none")))
+    assert [e.stage for e in events if isinstance(e, Started)] == ["motion", "camera", "motion", "depth", "fuse"]
+    assert isinstance(events[-1], Finished) and isinstance(events[-1].result, fourd.Scene)
+    scene = events[-1].result
+    assert scene.cameras.bend == 0
+    torch.testing.assert_close(scene.cameras.K, cameras.K)  # A barrel is cropped, not enlarged.
+    assert scene.provenance.warnings[0].startswith("The lens bends straight lines. The pictures are made straight")
+    with pytest.raises(
+        InputError, match=r"a lens that bends by -0\.1, and depth is given, which cannot be made straight"
+    ):
+        fourd.lift(clip, fourd.Config(camera=bent, depth=maps, inpaint="none"))
+
+
 def test_nothing_given_reports_on_the_way_and_makes_a_scene(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
     clip, _, _ = filmed
     events = list(fourd.steps(clip, fourd.Config(inpaint="stretch")))

@@ -54,7 +54,7 @@ TURNED = 0.7
 """How far inside of its outline a thing lends its colour to what is one pixel past it, over the edge. The middle of a
 round back then has the colour of the middle of the front."""
 
-LIFE = 0.7
+LIFE = 0.6
 """Backs live shorter than fronts, so that those of the moments before and after do not stand out beside a front."""
 
 UNCHANGED_DB = 60.0

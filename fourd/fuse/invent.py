@@ -19,7 +19,7 @@ from fourd.geometry import clock
 from fourd.native.fusion import Planes
 from fourd.types import INVENTED, Cameras, Splats
 
-UNCHANGED_DB = 56.0
+UNCHANGED_DB = 55.5
 """It is enough if filmed pixels change by less than this, over all pictures together."""
 
 _ROUNDS = 10

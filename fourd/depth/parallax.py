@@ -5,8 +5,7 @@
     pictures ─> match each frame with its neighbours ─> do the frames agree? ─> complete ─> movers, sky ─> enlarge
                 (plane sweep, semi-global matching)       (fuse, lend)
 
-Confidence: about 1 where three views or more agree, 0.6 where only neighbours knew, 0.15 to 0.45 where it was
-completed, less the farther from what was measured, 0.25 on what moves.
+Confidence: how often such a depth is within a tenth of the truth (``trust``).
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from fourd.depth import (
     sky,
     steady,
     triangulate,
+    trust,
 )
 from fourd.depth.backdrop import Backdrop
 from fourd.depth.common import MOVING, STAGE, UNHEARD, Rig, check, moving_mask, shrink, working_hw
@@ -165,20 +165,22 @@ class _Work:
 
         small = [_shrunk(mask, self.rig.hw) for mask in moving]
         things = movers.Things(self.motion, self.rig, small)
-        still, trusted = [], []
+        alone, trusted, planes = [], [], []
         for i in range(t):
             self.sure[i] = np.where(things.label[i] > 0, 0, self.sure[i]).astype(np.float32)
-            filled, trust = self._completed(i, flat, behind[i], farthest)
-            still.append(filled)
-            trusted.append(trust)
-        still = steady.steadied(self.rig, still, trusted)
-        for i, (filled, trust) in enumerate(zip(still, trusted, strict=True)):
+            for parts, part in zip(
+                (alone, trusted, planes), self._completed(i, flat, behind[i], farthest), strict=True
+            ):
+                parts.append(part)
+        still = steady.steadied(self.rig, alone, trusted)
+        for i, filled in enumerate(still):
+            right = trust.confidence(steady.agreement(self.rig, i, still, alone), self.sure[i] > 0.5, planes[i])
             things.look(i, filled, shape[i])
             if self.low == 0:
                 blue, pale = sky.find(self.small(i), self.rho[i], self.sure[i], max(2 * self.step, 1.5 * farthest))
-                filled[blue], trust[blue] = 0, sky.CONFIDENCE
-                filled[pale], trust[pale] = farthest, sky.PALE_CONFIDENCE
-            self.rho[i], self.sure[i] = filled, trust
+                filled[blue], right[blue] = 0, sky.CONFIDENCE
+                filled[pale], right[pale] = farthest, sky.PALE_CONFIDENCE
+            self.rho[i], self.sure[i] = filled, right
         regions = things.placed()
 
         size = (t, *self.clip.hw)
@@ -186,10 +188,10 @@ class _Work:
         for i in range(t):
             rho = fill.enlarge(self.rho[i], self.small(i), self.full(i))
             rho, laid = movers.paint(rho, moving[i], regions[i])
-            trust = cv2.resize(self.sure[i], self.clip.hw[::-1], interpolation=cv2.INTER_LINEAR)
-            trust[laid], moving[i] = movers.CONFIDENCE, laid
+            sure = cv2.resize(self.sure[i], self.clip.hw[::-1], interpolation=cv2.INTER_LINEAR)
+            sure[laid], moving[i] = movers.CONFIDENCE, laid
             depth = np.divide(1 / middle, rho, out=np.full_like(rho, np.inf), where=rho > 0)
-            depth_m[i], confidence[i] = torch.from_numpy(depth), torch.from_numpy(trust)
+            depth_m[i], confidence[i] = torch.from_numpy(depth), torch.from_numpy(sure)
         yield Progress(STAGE, 3 * t, 3 * t)
         # Lengths inside are `middle` times those outside.
         unit_m = None if guess.unit_m is None else guess.unit_m * middle
@@ -197,13 +199,13 @@ class _Work:
 
     def _completed(
         self, i: int, flat: planar.Planar, behind: Float32[Array, "h w"], farthest: float
-    ) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"]]:
-        """The still world of a frame without holes, and how far it is to be trusted."""
+    ) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"], Bool[Array, "h w"]]:
+        """The still world of a frame without holes, its weight among those of other frames, and what a plane told."""
         rho, sure, picture = self.rho[i], self.sure[i], self.small(i)
         behind, weight = flat.over(i, rho, sure, behind, picture)
         rho, sure = np.where(weight > 0, behind, rho), np.maximum(sure, weight)
         filled, reached = fill.complete(rho, sure, behind, picture)
-        return np.maximum(filled, farthest), np.maximum(self.sure[i], 0.15 + 0.3 * reached)
+        return np.maximum(filled, farthest), np.maximum(self.sure[i], 0.15 + 0.3 * reached), weight > 0
 
     def _moving(self, still: list[Float32[Array, "h w"]]) -> Steps[list[Bool[Array, "h2 w2"]]]:
         """What moves, at full size: what flow says, mended by what the picture shows before the still world."""

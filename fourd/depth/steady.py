@@ -3,10 +3,12 @@
 Frames are completed one by one, so where little was measured, and along edges, each decides anew. Here each pixel is
 looked up in the frames before and after it, along the cameras; what they say is brought back, and the weighted median
 of all is believed, averaged with those who say nearly the same. What only one frame believes is outvoted; an edge
-stays an edge, since a median never lies between two surfaces.
+stays an edge, since a median is one of the values that it is taken of. How many agree says how sure the depth is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -22,6 +24,8 @@ _OWN = 1.5
 _ALIKE = 0.06
 """Relative difference from the median (one standard deviation of a Gaussian) at which others count less in the mean."""
 _ROUNDS = 2
+_SAME = 0.05
+"""Relative difference that agrees."""
 
 
 def steadied(
@@ -40,6 +44,48 @@ def steadied(
     return rho
 
 
+def agreement(
+    rig: Rig, i: int, rho: list[Float32[Array, "h w"]], before: list[Float32[Array, "h w"]]
+) -> Float32[Array, "h w"]:
+    """Which share of the frames around frame ``i`` had by themselves come to what is now believed of it.
+
+    Args:
+        rig: Cameras at the size of the maps.
+        i: The frame.
+        rho: Inverse depths that are believed.
+        before: Those of each frame by itself.
+
+    Returns:
+        Shares between 0 and 1, one half where nobody sees the pixel, and drawn to it the fewer do.
+    """
+    own, grid = rho[i], homogeneous(rig.hw)
+    agree, told = np.zeros_like(own), np.zeros_like(own)
+    for here in _said(rig, i, own, before, grid):
+        seen = here[0] > 0
+        told += seen
+        agree += seen & (np.abs(here[0] / own - 1) < _SAME)
+    return (agree + 0.5) / (told + 1)
+
+
+def _said(
+    rig: Rig, i: int, own: Float32[Array, "h w"], rho: list[Float32[Array, "h w"]], grid: Array
+) -> Iterator[tuple[Float32[Array, "h w"], int, tuple[Array, Array]]]:
+    """Ask the frames around about the pixels of frame ``i``.
+
+    Returns:
+        For each of them what it says (inverse depths in frame ``i``; 0 where it does not see the pixel), its number,
+        and the places at which it was asked.
+    """
+    for j in (i + away for away in _AWAY if 0 <= i + away < len(rho)):
+        turn, shift = rig.warp(i, j)
+        p = (grid @ turn.T + own[..., None] * shift).astype(np.float32)
+        z = np.maximum(p[..., 2], 1e-3)
+        x, y = p[..., 0] / z - 0.5, p[..., 1] / z - 0.5
+        found = _sampled(rho[j], x, y)
+        # A point at inverse depth rho here is at rho / z there, and the other way round.
+        yield np.where((p[..., 2] > 1e-3) & (found > 0), found * z, 0).astype(np.float32), j, (x, y)
+
+
 def _sampled(rho: Float32[Array, "h w"], x: Array, y: Array) -> Float32[Array, "h w"]:
     """A map between its pixels, and at its edges that of the nearest pixel; -1 outside."""
     between, nearest = (
@@ -55,17 +101,10 @@ def _voted(
     own = rho[i]
     said: list[Array] = [own]
     weight: list[Array] = [_OWN * trust[i]]
-    for j in (i + away for away in _AWAY if 0 <= i + away < len(rho)):
-        turn, shift = rig.warp(i, j)
-        p = (grid @ turn.T + own[..., None] * shift).astype(np.float32)
-        z = np.maximum(p[..., 2], 1e-3)
-        x, y = p[..., 0] / z - 0.5, p[..., 1] / z - 0.5
-        found = _sampled(rho[j], x, y)
-        heard = cv2.remap(trust[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        told = (p[..., 2] > 1e-3) & (found > 0)
-        # A point at inverse depth rho here is at rho / z there, and the other way round.
-        said.append(np.where(told, found * z, own).astype(np.float32))
-        weight.append(np.where(told, heard, 0).astype(np.float32))
+    for here, j, at in _said(rig, i, own, rho, grid):
+        heard = cv2.remap(trust[j], *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        said.append(np.where(here > 0, here, own))
+        weight.append(np.where(here > 0, heard, 0).astype(np.float32))
     values, mass = np.stack(said), np.stack(weight)
     order = values.argsort(0, kind="stable")
     ranked = np.take_along_axis(mass, order, 0).cumsum(0)

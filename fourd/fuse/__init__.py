@@ -1,6 +1,6 @@
 """Fusion: pictures, depth, cameras and motion become splats.
 
-frames ──> static.fuse ──> one still surface ──┐
+frames ──> static.fuse ──> one still surface ──> sight.cleared ──┐
    └─────> what it does not explain ──> moving.at ──> short-lived splats ──> Splats
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fourd import native
 from fourd.events import Progress, Steps
-from fourd.fuse import moving, static
+from fourd.fuse import moving, sight, static
 from fourd.fuse.agreement import disagreement
 from fourd.fuse.views import View, Views
 from fourd.geometry import clock
@@ -53,10 +53,11 @@ def fuse(
     tolerance = disagreement(views, keys)
     views.settle(tolerance)
     cloud = yield from static.fuse(views, keys, tolerance)
-    parts = [cloud.coated().splats()]
-    if len(clip) > 1:
-        parts += yield from _momentary(views, parts[0], clip, tolerance, config)
-    return Splats.concat(parts)
+    still = cloud.coated().splats()
+    if len(clip) == 1:
+        return still
+    still = yield from sight.cleared(still, views, keys, tolerance, config.unexplained)
+    return Splats.concat([still, *(yield from _momentary(views, still, clip, tolerance, config))])
 
 
 def _momentary(views: Views, still: Splats, clip: Clip, tolerance: float, config: FuseConfig) -> Steps[list[Splats]]:

@@ -72,6 +72,12 @@ class Views:
     def __len__(self) -> int:
         return len(self._clip)
 
+    @property
+    def way_m(self) -> float:
+        """How far the camera comes from the middle of its way."""
+        centre_m = self._cameras.centre_m
+        return float((centre_m - centre_m.mean(0)).norm(dim=1).max())
+
     def __getitem__(self, i: int) -> View:
         view = self._last.pop(i, None) or self._make(i)
         self._last[i] = view

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fourd.errors import FourdError
 
 if TYPE_CHECKING:
-    from fourd.media import shots
+    from fourd.media.cutting import shots
     from fourd.pipeline import Config, lift, steps
     from fourd.scene import Scene
     from fourd.types import Cameras, Clip, DepthMaps, Motion, Sound, Splats
@@ -42,7 +42,7 @@ _HOMES = {
     **dict.fromkeys(("Cameras", "Clip", "DepthMaps", "Motion", "Sound", "Splats"), "fourd.types"),
     **dict.fromkeys(("Config", "lift", "steps"), "fourd.pipeline"),
     "Scene": "fourd.scene",
-    "shots": "fourd.media",
+    "shots": "fourd.media.cutting",
 }
 
 

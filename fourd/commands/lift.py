@@ -79,7 +79,8 @@ def lift(
     target = out or Path(f"{Path(clip).stem.strip('*?[]') or 'scene'}.glb")
     _check(target, sheet)
     check_device(device)
-    from fourd import media, pipeline
+    from fourd import pipeline
+    from fourd.media import cutting
     from fourd.types import Clip, Limits
 
     caps = {
@@ -113,7 +114,7 @@ def lift(
     )
     h, w = pictures.hw
     terminal.say(console, f"{clip}: {len(pictures)} frames of {w} x {h} pixels, {pictures.duration_s:.2f} s")
-    parts = [pictures] if shots == "together" or camera_file or depth_file else media.shots(pictures)
+    parts = [pictures] if shots == "together" or camera_file or depth_file else cutting.shots(pictures)
     if len(parts) == 1:
         return _lifted(parts[0], config, target, sheet, console)
     terminal.say(console, f"It has {len(parts)} shots; each becomes a scene of its own.")

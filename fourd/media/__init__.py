@@ -1,8 +1,7 @@
 """Video, pictures and sound: files to clips, and back."""
 
-from fourd.media.cutting import cuts, shots
 from fourd.media.pictures import read_picture, write_picture
 from fourd.media.reading import read
 from fourd.media.writing import write_video
 
-__all__ = ["cuts", "read", "read_picture", "shots", "write_picture", "write_video"]
+__all__ = ["read", "read_picture", "write_picture", "write_video"]

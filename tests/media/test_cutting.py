@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import fourd
-from fourd import media
+from fourd.media.cutting import cuts
 from fourd.sounds import Sound, SoundSource
 from fourd.types import Clip
 
@@ -34,34 +34,34 @@ def clip(frames: list[np.ndarray], sound: Sound | None = None) -> Clip:
 
 
 def test_cuts_are_where_places_change() -> None:
-    assert media.cuts(clip(panned(0, 8) + panned(1, 5) + panned(2, 3))) == [8, 13]
+    assert cuts(clip(panned(0, 8) + panned(1, 5) + panned(2, 3))) == [8, 13]
 
 
 def test_neither_exposure_nor_a_quick_pan_nor_a_flash_is_a_cut() -> None:
     frames = panned(0, 10, 8)
     frames[5:] = [(0.4 * f).astype(np.uint8) for f in frames[5:]]
     frames[2] = np.full_like(frames[2], 255)
-    assert media.cuts(clip(frames)) == []
+    assert cuts(clip(frames)) == []
 
 
 def test_a_black_leader_is_a_shot_and_black_frames_between_are_too() -> None:
     black = [np.zeros((*HW, 3), np.uint8)] * 4
-    assert media.cuts(clip([*black, *panned(0, 6), *black, *panned(1, 6)])) == [4, 10, 14]
+    assert cuts(clip([*black, *panned(0, 6), *black, *panned(1, 6)])) == [4, 10, 14]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 12])
 def test_pictures_that_all_differ_are_not_cut_apart(frames: int) -> None:
-    assert media.cuts(clip([place(i)[: HW[0], : HW[1]] for i in range(frames)])) == []
+    assert cuts(clip([place(i)[: HW[0], : HW[1]] for i in range(frames)])) == []
 
 
 @pytest.mark.parametrize("level", [0, 255])
 def test_a_strobe_is_not_cut_apart(level: int) -> None:
-    assert media.cuts(clip([np.full((*HW, 3), level * (i % 2), np.uint8) for i in range(12)])) == []
+    assert cuts(clip([np.full((*HW, 3), level * (i % 2), np.uint8) for i in range(12)])) == []
 
 
 def test_noise_is_not_cut_apart() -> None:
     rng = np.random.default_rng(0)
-    assert media.cuts(clip([rng.integers(0, 256, (*HW, 3), np.uint8) for _ in range(12)])) == []
+    assert cuts(clip([rng.integers(0, 256, (*HW, 3), np.uint8) for _ in range(12)])) == []
 
 
 def test_shots_have_their_own_clock_and_their_part_of_the_sound() -> None:

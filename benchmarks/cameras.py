@@ -25,9 +25,9 @@ from tyro.conf import Positional, arg
 
 from benchmarks import align, truth
 from benchmarks.errors import camera_errors
-from fourd import camera, depth, motion
+from fourd import camera, depth, motion, poses
 from fourd.errors import FormatError, InputError
-from fourd.events import Steps, Warned, result
+from fourd.events import Event, Warned, result
 from fourd.geometry import paths, rigid
 from fourd.types import Cameras, Clip, DepthMaps, Motion
 
@@ -45,17 +45,6 @@ class Options:
     """Camera backends."""
     up: tuple[float, float, float] | None = None
     """The world's direction up in the folders."""
-
-
-def warned(steps: Steps[Cameras], said: list[str]) -> Cameras:
-    """The result of a stage, and in ``said`` what it warned of."""
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            return end.value
-        if isinstance(event, Warned):
-            said.append(event.message)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,22 +77,22 @@ def estimates(folder: Path) -> Case:
         if array.dtype.kind != "f" or array.ndim != 2 or array.shape[1] != width or len(array) == 0:
             raise FormatError(f"{folder / name} is {array.dtype} {array.shape}; it must hold numbers [n, {width}].")
         arrays.append(array.astype(np.float64))
-    poses, lenses = arrays
+    pose, lenses = arrays
     clip = Clip.open(folder / "clip.mp4", size=_SIZE).replace(name=folder.resolve().name)
-    step = -(-len(clip) // len(poses))
-    if len(lenses) != len(poses) or -(-len(clip) // step) != len(poses):
+    step = -(-len(clip) // len(pose))
+    if len(lenses) != len(pose) or -(-len(clip) // step) != len(pose):
         raise FormatError(
-            f"{folder} has {len(poses)} poses, {len(lenses)} lenses and {len(clip)} frames: they do not fit."
+            f"{folder} has {len(pose)} poses, {len(lenses)} lenses and {len(clip)} frames: they do not fit."
         )
-    index = torch.arange(len(poses)) * step
-    cam_from_world = torch.eye(4, dtype=torch.float64).repeat(len(poses), 1, 1)
-    cam_from_world[:, :3, :3] = rigid.matrix_from_quat(torch.from_numpy(poses[:, [6, 3, 4, 5]]))
-    cam_from_world[:, :3, 3] = torch.from_numpy(poses[:, :3])
+    index = torch.arange(len(pose)) * step
+    cam_from_world = torch.eye(4, dtype=torch.float64).repeat(len(pose), 1, 1)
+    cam_from_world[:, :3, :3] = rigid.matrix_from_quat(torch.from_numpy(pose[:, [6, 3, 4, 5]]))
+    cam_from_world[:, :3, 3] = torch.from_numpy(pose[:, :3])
     h, w = clip.hw
     fx, fy, cx, cy = (torch.from_numpy(lenses) * torch.tensor([w, h, w, h])).T
-    K = torch.eye(3, dtype=torch.float64).repeat(len(poses), 1, 1)
+    K = torch.eye(3, dtype=torch.float64).repeat(len(pose), 1, 1)
     K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2] = fx, fy, cx, cy
-    cameras = Cameras(K.float(), torch.linalg.inv(cam_from_world).float(), (h, w), clip.time_s[index])
+    cameras = Cameras(K.float(), poses.inverse(cam_from_world).float(), (h, w), clip.time_s[index])
     return Case(clip, cameras, index)
 
 
@@ -133,17 +122,18 @@ def angle_deg(a: Tensor, b: Tensor) -> float:
 
 def judge(told: Case, name: str, moves: Motion) -> tuple[list[str], Cameras | None]:
     """A row of the table, and the cameras."""
-    said: list[str] = []
+    said: list[Event] = []
     start = time.process_time()
     try:
-        found = warned(camera.load(name)(told.clip, moves), said)
+        found = result(camera.load(name)(told.clip, moves), said.append)
         seconds = time.process_time() - start
         there = found[told.index]
         errors = camera_errors(told.cameras, there, align.similarity(told.cameras, there), told.depth)
     except InputError as error:
         return [told.clip.name, name, "", "", "", "", "", str(error)], None
+    warnings = " ".join(event.message for event in said if isinstance(event, Warned))
     figures = [100 * errors["position_of_path"], errors["rotation_deg"], 100 * errors["focal"]]
-    shown = [f"{x:.2f}" for x in figures] + [f"{found.bend:.3f}", f"{seconds:.1f}", " ".join(said)]
+    shown = [f"{x:.2f}" for x in figures] + [f"{found.bend:.3f}", f"{seconds:.1f}", warnings]
     return [told.clip.name, name, *shown], found
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from jaxtyping import Float64
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 from tyro.conf import Positional, arg
 
 from benchmarks import errors, staged, truth
@@ -50,8 +52,8 @@ def found(clip: Clip, depth: str) -> DepthMaps:
     raise InputError(f"The pipeline found no depth for '{clip.name}'.")
 
 
-def judge(told: truth.Truth, ours: DepthMaps) -> dict[str, float]:
-    """The figures of one clip.
+def judge(told: truth.Truth, ours: DepthMaps) -> tuple[dict[str, float], Float64[Tensor, "bins 3"]]:
+    """The figures of one clip, and how right its depth is by confidence (``errors.reliability``).
 
     Raises:
         InputError: If the truth has no depth.
@@ -61,15 +63,17 @@ def judge(told: truth.Truth, ours: DepthMaps) -> dict[str, float]:
     parts = errors.depth_errors(told.depth, ours, told.moving)
     still = parts.get("static", parts["all"])
     masks = None if told.moving is None or ours.moving is None else (told.moving, ours.moving)
-    return {
+    bins = errors.reliability(told.depth, ours)
+    figures = {
         "static": still["absrel"],
         "moving": parts["moving"]["absrel"] if "moving" in parts else float("nan"),
         "whole": parts["all"]["absrel"],
         "delta1": parts["all"]["delta1"],
         "flicker": 100 * flicker(told.cameras, told.depth, ours, told.moving),
         "mask": errors.mask_iou(*masks) if masks else float("nan"),
-        "calibration": errors.calibration_error(errors.reliability(told.depth, ours)),
+        "calibration": errors.calibration_error(bins),
     }
+    return figures, bins
 
 
 def said(figures: dict[str, float]) -> list[str]:
@@ -88,10 +92,8 @@ def main(options: Options) -> None:
     console, table, bins = Console(width=120), Table(*HEADS, box=None), {}
     for source in (*options.folders, *options.stage):
         told = staged.make(source, views=("R10",)) if isinstance(source, str) else truth.read(source)
-        ours = found(told.clip, options.depth)
-        table.add_row(told.name, *said(judge(told, ours)))
-        assert told.depth is not None  # `judge` has looked.
-        bins[told.name] = errors.reliability(told.depth, ours)
+        figures, bins[told.name] = judge(told, found(told.clip, options.depth))
+        table.add_row(told.name, *said(figures))
     console.print(table)
     if options.chart is not None:
         draw(bins, options.chart)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import charts
+from benchmarks.charts import COLOURS, INK
 from benchmarks.raster import Case, Timing
-from fourd.files import replacing
 
-_INK, _GRID = "#1f2933", "#d9dee4"
-_FORWARD, _BOTH = "#0b6e99", "#c2571a"
+_FORWARD, _BOTH = COLOURS[:2]
 _PANELS: dict[str, tuple[str, str, list[float], Callable[[Case], float]]] = {
     "splats": ("Splats, at 480x270", "thousand splats", [12.5, 25, 50, 100, 200, 400, 800], lambda c: c.splats / 1e3),
     "pixels": ("Pixels, 100,000 splats", "million pixels", [0.03, 0.1, 0.3, 1, 2], lambda c: c.hw[0] * c.hw[1] / 1e6),
@@ -21,12 +21,7 @@ _PANELS: dict[str, tuple[str, str, list[float], Callable[[Case], float]]] = {
 
 def draw(timings: list[tuple[str, Timing]], path: Path) -> None:
     """Draw one panel for each thing that grows. Threads are timed by the clock, the others by the processor."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained")
+    figure, axes = charts.pyplot().subplots(2, 2, figsize=(9, 6.4), layout="constrained")
     for axis, (shows, (title, label, ticks, x_of)) in zip(axes.flat, _PANELS.items(), strict=True):
         some = [timing for name, timing in timings if name == shows]
         x = [x_of(t.case) for t in some]
@@ -47,14 +42,9 @@ def draw(timings: list[tuple[str, Timing]], path: Path) -> None:
             axis.yaxis.set_major_formatter("{x:g}")
             axis.xaxis.set_minor_formatter("")
             axis.yaxis.set_minor_formatter("")
-        axis.set_title(title, loc="left", fontsize=10, color=_INK)
-        axis.set_xlabel(label, fontsize=9, color=_INK)
-        axis.set_ylabel("ms, by the clock" if clock else "ms of one core", fontsize=9, color=_INK)
-        axis.grid(True, color=_GRID, linewidth=0.6)
-        axis.tick_params(labelsize=8, colors=_INK)
-        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_title(title, loc="left", fontsize=10, color=INK)
+        axis.set_xlabel(label, fontsize=9, color=INK)
+        axis.set_ylabel("ms, by the clock" if clock else "ms of one core", fontsize=9, color=INK)
+        charts.plain(axis)
     axes[0, 0].legend(frameon=False, fontsize=9, loc="upper left")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as fresh:
-        figure.savefig(fresh, dpi=110, format="png", metadata={"Software": None})
-    plt.close(figure)
+    charts.write(figure, path)

@@ -7,10 +7,8 @@ from pathlib import Path
 from jaxtyping import Float64
 from torch import Tensor
 
-from fourd.files import replacing
-
-_INK, _GRID = "#1f2933", "#d9dee4"
-_COLOURS = ("#0b6e99", "#c2571a", "#3f7d3a", "#8a4f9e", "#7a6a2f", "#a3304f")
+from benchmarks import charts
+from benchmarks.charts import COLOURS, INK
 
 
 def draw(scenes: dict[str, Float64[Tensor, "bins 3"]], path: Path) -> None:
@@ -20,36 +18,26 @@ def draw(scenes: dict[str, Float64[Tensor, "bins 3"]], path: Path) -> None:
         scenes: What ``errors.reliability`` says of each.
         path: The PNG to write.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
-
-    figure, (upper, lower) = plt.subplots(
+    figure, (upper, lower) = charts.pyplot().subplots(
         2, 1, figsize=(5.6, 6.4), layout="constrained", sharex=True, height_ratios=(3, 1)
     )
-    upper.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=":")
+    upper.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
     for k, (name, bins) in enumerate(scenes.items()):
         told, right, share = bins.numpy().T
         some = share > 0.002  # A handful of pixels is no share.
-        colour = _COLOURS[k % len(_COLOURS)]
+        colour = COLOURS[k % len(COLOURS)]
         upper.plot(told[some], right[some], color=colour, marker="o", markersize=4, linewidth=1.6, label=name)
         width = 0.8 / len(bins) / len(scenes)
         left = [b / len(bins) + 0.1 / len(bins) + k * width for b in range(len(bins))]
         lower.bar(left, share, width, align="edge", color=colour)
-    upper.set_title("Depth within a tenth of the truth", loc="left", fontsize=10, color=_INK)
-    upper.set_ylabel("share of pixels that are right", fontsize=9, color=_INK)
-    lower.set_ylabel("share of all", fontsize=9, color=_INK)
-    lower.set_xlabel("confidence", fontsize=9, color=_INK)
+    upper.set_title("Depth within a tenth of the truth", loc="left", fontsize=10, color=INK)
+    upper.set_ylabel("share of pixels that are right", fontsize=9, color=INK)
+    lower.set_ylabel("share of all", fontsize=9, color=INK)
+    lower.set_xlabel("confidence", fontsize=9, color=INK)
     upper.set_ylim(0, 1.02)
     lower.set_xlim(0, 1)
     upper.legend(frameon=False, fontsize=9, loc="upper left")
     for axis in (upper, lower):
-        axis.grid(True, color=_GRID, linewidth=0.6)
+        charts.plain(axis)
         axis.set_axisbelow(True)
-        axis.tick_params(labelsize=8, colors=_INK)
-        axis.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as fresh:
-        figure.savefig(fresh, dpi=110, format="png", metadata={"Software": None})
-    plt.close(figure)
+    charts.write(figure, path)

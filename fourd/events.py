@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+E = TypeVar("E")
 T = TypeVar("T")
 
 
@@ -51,7 +52,7 @@ Event: TypeAlias = Started | Progress | Warned | Finished
 Steps: TypeAlias = Generator[Event, None, T]
 
 
-def result(steps: Steps[T], hear: Callable[[Event], object] | None = None) -> T:
+def result(steps: Generator[E, None, T], hear: Callable[[E], object] | None = None) -> T:
     """Run a stage to its end and return what it made.
 
     Args:

@@ -107,8 +107,7 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     clip = _at_size(clip, config.size)
     if clip.sound is not None and clip.sound.sources and _solves_cameras(config):
         clip = clip.replace(sound=clip.sound.replace(sources=()))
-        log.warnings.append(_NOWHERE)
-        yield Warned("camera", _NOWHERE)
+        yield log.warned("camera", _NOWHERE)
 
     moves = yield from log.stage("motion", motion.estimate(clip))
     cameras = yield from log.stage("camera", find_cameras(clip, moves))
@@ -118,8 +117,7 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
                 f"The cameras have a lens that bends by {cameras.bend:g}, and depth is given, which cannot be made"
                 " straight. Give both for straight pictures, or neither."
             )
-        log.warnings.append(_BENT)
-        yield Warned("camera", _BENT)
+        yield log.warned("camera", _BENT)
         clip, cameras = camera.straighten(clip, cameras)
         moves = yield from log.stage("motion", motion.estimate(clip))
     moves = motion.refine(moves, cameras, clip=clip)
@@ -160,6 +158,10 @@ class _Log:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
+
+    def warned(self, stage: str, message: str) -> Warned:
+        self.warnings.append(message)
+        return Warned(stage, message)
 
     def stage(self, name: str, work: Steps[T]) -> Steps[T]:
         yield Started(name)

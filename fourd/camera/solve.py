@@ -137,7 +137,7 @@ def _turning(
 
 
 def _grow(
-    seen: Seen, core: Bool[np.ndarray, " n"], links: Seen, may_bend: bool = True
+    seen: Seen, core: Bool[np.ndarray, " n"], links: Seen, may_bend: bool
 ) -> Generator[float, None, Growth | None]:
     """The first model that explains enough, or else the one that explains most."""
     core_seen = seen.pick(core[seen.point])

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray as Array
 
-from fourd.depth.common import UNHEARD, Rig, edges, homogeneous, lab, shrink
+from fourd.depth.common import UNHEARD, Rig, edges, lab, shrink
 from fourd.native import sweep
 
 _AWAY = (-30, -20, -12, -5, 5, 12, 20, 30)
@@ -63,7 +63,6 @@ class Backdrop:
         block = np.ones((3, 3), np.uint8)
         self._open = [1 - cv2.dilate(mask.astype(np.float32), block) for mask in moving]
         self._seen: dict[int, tuple[Array, Array, Array]] = {}
-        self._grid = homogeneous(rig.hw)
 
     def _colours(self, i: int) -> tuple[Array, Array, Array]:
         """Logarithms of the colours of a frame, and their least and largest within a pixel around."""
@@ -80,7 +79,7 @@ class Backdrop:
         own, logs = self._still[i], self._colours(i)[0]
         found = []
         for j in sorted({i + away for away in _AWAY if 0 <= i + away < len(self._rig)}):
-            x, y, z = self._places(i, j)
+            x, y, z = self._rig.places(i, j, self._still[i])
             rho = cv2.remap(self._still[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
             free = cv2.remap(self._open[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
             told = (z > 1e-3) & (rho >= 0) & (free > 0.9) & (np.abs(rho * z - own) < _SLACK * own + 0.02)
@@ -97,13 +96,6 @@ class Backdrop:
         rank = (_RANK * np.maximum(count - 1, 0)).astype(np.int64)
         chosen = np.take_along_axis(ranked, rank[None], 0)[0]
         return np.where(count >= 2, chosen, -1).astype(np.float32)
-
-    def _places(self, i: int, j: int) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"], Float32[Array, "h w"]]:
-        """Where frame j shows the still world that frame i sees (x and y as OpenCV counts), and the ratio of depths."""
-        turn, shift = self._rig.warp(i, j)
-        p = (self._grid @ turn.T + self._still[i][..., None] * shift).astype(np.float32)
-        z = np.maximum(p[..., 2], 1e-3)
-        return p[..., 0] / z - 0.5, p[..., 1] / z - 0.5, p[..., 2]
 
     def moving(self, i: int, flow_says: Float32[Array, "h w"]) -> Float32[Array, "h2 w2"]:
         """The probability that each pixel of frame ``i`` shows a thing that moves, at full size.

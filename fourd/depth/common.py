@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -79,9 +80,27 @@ class Rig:
         t = self.world_from_cam[j, :3, :3].T @ (self.world_from_cam[i, :3, 3] - self.world_from_cam[j, :3, 3])
         return self.K[j] @ R @ np.linalg.inv(self.K[i]), self.K[j] @ t
 
+    def places(
+        self, i: int, j: int, rho: Float32[Array, "h w"]
+    ) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"], Float32[Array, "h w"]]:
+        """Where frame j shows what frame i sees at inverse depths ``rho``, and the ratio of depths.
+
+        Returns:
+            x and y as OpenCV counts, the first pixel's centre at 0; and the depth in frame j over that in frame i.
+            Where this is not above 1e-3, frame j does not see it, and x and y mean nothing.
+        """
+        turn, shift = self.warp(i, j)
+        p = (self._grid @ turn.T + rho[..., None] * shift).astype(np.float32)
+        z = np.maximum(p[..., 2], 1e-3)
+        return p[..., 0] / z - 0.5, p[..., 1] / z - 0.5, p[..., 2]
+
+    @cached_property
+    def _grid(self) -> Float64[Array, "h w 3"]:
+        return homogeneous(self.hw)
+
     def rays(self, i: int) -> Float64[Array, "h w 3"]:
         """Directions through the pixel centres of frame i, with z = 1."""
-        return homogeneous(self.hw) @ np.linalg.inv(self.K[i]).T
+        return self._grid @ np.linalg.inv(self.K[i]).T
 
 
 def homogeneous(hw: tuple[int, int]) -> Float64[Array, "h w 3"]:

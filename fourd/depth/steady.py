@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray as Array
 
-from fourd.depth.common import Rig, homogeneous
+from fourd.depth.common import Rig
 
 _AWAY = (-8, -4, -2, -1, 1, 2, 4, 8)
 """Frames that are asked."""
@@ -38,9 +38,8 @@ def steadied(
         rho: Inverse depths above 0, without holes.
         trust: How far each is to be trusted, above 0.
     """
-    grid = homogeneous(rig.hw)
     for _ in range(_ROUNDS):
-        rho = [_voted(rig, i, rho, trust, grid) for i in range(len(rho))]
+        rho = [_voted(rig, i, rho, trust) for i in range(len(rho))]
     return rho
 
 
@@ -58,9 +57,9 @@ def agreement(
     Returns:
         Shares between 0 and 1, one half where nobody sees the pixel, and drawn to it the fewer do.
     """
-    own, grid = rho[i], homogeneous(rig.hw)
+    own = rho[i]
     agree, told = np.zeros_like(own), np.zeros_like(own)
-    for here in _said(rig, i, own, before, grid):
+    for here in _said(rig, i, own, before):
         seen = here[0] > 0
         told += seen
         agree += seen & (np.abs(here[0] / own - 1) < _SAME)
@@ -68,7 +67,7 @@ def agreement(
 
 
 def _said(
-    rig: Rig, i: int, own: Float32[Array, "h w"], rho: list[Float32[Array, "h w"]], grid: Array
+    rig: Rig, i: int, own: Float32[Array, "h w"], rho: list[Float32[Array, "h w"]]
 ) -> Iterator[tuple[Float32[Array, "h w"], int, tuple[Array, Array]]]:
     """Ask the frames around about the pixels of frame ``i``.
 
@@ -77,13 +76,10 @@ def _said(
         and the places at which it was asked.
     """
     for j in (i + away for away in _AWAY if 0 <= i + away < len(rho)):
-        turn, shift = rig.warp(i, j)
-        p = (grid @ turn.T + own[..., None] * shift).astype(np.float32)
-        z = np.maximum(p[..., 2], 1e-3)
-        x, y = p[..., 0] / z - 0.5, p[..., 1] / z - 0.5
+        x, y, z = rig.places(i, j, own)
         found = _sampled(rho[j], x, y)
         # A point at inverse depth rho here is at rho / z there, and the other way round.
-        yield np.where((p[..., 2] > 1e-3) & (found > 0), found * z, 0).astype(np.float32), j, (x, y)
+        yield np.where((z > 1e-3) & (found > 0), found * z, 0).astype(np.float32), j, (x, y)
 
 
 def _sampled(rho: Float32[Array, "h w"], x: Array, y: Array) -> Float32[Array, "h w"]:
@@ -96,12 +92,12 @@ def _sampled(rho: Float32[Array, "h w"], x: Array, y: Array) -> Float32[Array, "
 
 
 def _voted(
-    rig: Rig, i: int, rho: list[Float32[Array, "h w"]], trust: list[Float32[Array, "h w"]], grid: Array
+    rig: Rig, i: int, rho: list[Float32[Array, "h w"]], trust: list[Float32[Array, "h w"]]
 ) -> Float32[Array, "h w"]:
     own = rho[i]
     said: list[Array] = [own]
     weight: list[Array] = [_OWN * trust[i]]
-    for here, j, at in _said(rig, i, own, rho, grid):
+    for here, j, at in _said(rig, i, own, rho):
         heard = cv2.remap(trust[j], *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
         said.append(np.where(here > 0, here, own))
         weight.append(np.where(here > 0, heard, 0).astype(np.float32))

@@ -21,8 +21,9 @@ from fourd import native
 from fourd.checked import checked
 from fourd.events import Progress, Steps
 from fourd.fuse.cloud import OPACITY
+from fourd.fuse.harm import without_worst
 from fourd.geometry import pinhole
-from fourd.geometry.inflated import inflated
+from fourd.geometry.inflated import beside, inflated
 from fourd.geometry.masks import grown, nearest, pieces
 from fourd.types import INVENTED, SH_C0, Cameras, Splats
 
@@ -157,10 +158,7 @@ def _hidden(made: Splats, fronts: Splats, ground: Tensor, camera: Cameras) -> Sp
         if len(made) == 0 or float(change.detach()) <= budget:
             break
         (slope,) = torch.autograd.grad(change, opacity)
-        worst, order = (slope * made.opacity).clamp(min=0).sort(descending=True)
-        left = worst.sum() - worst.cumsum(0)
-        go = int((left > 0.5 * budget / change.detach() * worst.sum()).sum()) + 1
-        made = made[torch.ones(len(made), dtype=torch.bool).index_fill(0, order[:go], False)]
+        made = without_worst(made, (slope * made.opacity).clamp(min=0), 0.5 * budget / float(change.detach()))
     return made
 
 
@@ -185,8 +183,8 @@ def _outside(depth: Tensor, body: Tensor, half: Tensor, ground_m: Tensor, f_px: 
     thick_m = 2 * half * cell * (1 + half / f_px)  # The outline is about half a body behind the front.
     back = torch.maximum(torch.minimum(depth + thick_m, ground_m * (1 - CLEAR)), depth)
     front, end = torch.where(body, depth, torch.inf), torch.where(body, back, 0.0)
-    begin = _extreme(front, torch.inf).amax(0)
-    reach = _extreme(end, 0.0).amin(0)
+    begin = beside(front, torch.inf).amax(0)
+    reach = beside(end, 0.0).amin(0)
     # No ball sticks out of the front of a neighbour.
     sunk = F.max_pool2d(torch.where(body, depth, 0.0)[None], 3, 1, 1)[0] + UNDER * cell
     row, column = torch.nonzero(body).unbind(1)
@@ -199,12 +197,6 @@ def _outside(depth: Tensor, body: Tensor, half: Tensor, ground_m: Tensor, f_px: 
     shows &= place > sunk[at]
     off = (place - (depth[at] + back[at]) / 2).abs() / cell[at]
     return _Balls(at[0][shows], at[1][shows], place[shows], off[shows])
-
-
-def _extreme(x: Tensor, border: float) -> Tensor:
-    """The values of the four neighbours, [4, h, w]."""
-    wide = F.pad(x[None], (1, 1, 1, 1), value=border)[0]
-    return torch.stack([wide[1:-1, 2:], wide[1:-1, :-2], wide[2:, 1:-1], wide[:-2, 1:-1]])
 
 
 def _turned_over(body: Tensor, hider: Tensor, row: Tensor, column: Tensor, off_px: Tensor) -> tuple[Tensor, Tensor]:

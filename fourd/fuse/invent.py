@@ -12,6 +12,7 @@ from fourd import native
 from fourd.checked import checked
 from fourd.events import Progress, Steps
 from fourd.fuse.cloud import Cloud
+from fourd.fuse.harm import without_worst
 from fourd.fuse.sharpen import REACH
 from fourd.fuse.static import lift
 from fourd.fuse.views import View
@@ -122,12 +123,8 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt
         if change <= enough:
             yield Progress("inpaint", 1, 1)
             break
-        worst, order = harm.sort(descending=True)
-        left = harm.sum() - worst.cumsum(0)
-        go = int((left > _MORE * budget / change * harm.sum()).sum()) + 1
-        if change <= bearable:
-            go = min(go, math.ceil(_GONE * count))
-        invented = invented[torch.ones(len(invented), dtype=torch.bool).index_fill(0, order[:go], False)]
+        most = math.ceil(_GONE * count) if change <= bearable else None
+        invented = without_worst(invented, harm, _MORE * budget / change, most)
     return invented
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from fourd import native
 from fourd.events import Progress, Steps
 from fourd.fuse.keyframes import LOST
-from fourd.fuse.views import View, Views
+from fourd.fuse.views import View, Views, pick
 from fourd.geometry import pinhole
 from fourd.poses import inverse
 from fourd.types import SH_C0, Splats
@@ -64,8 +64,10 @@ def cleared(still: Splats, views: Views, frames: Sequence[int], tolerance: float
         for done, i in enumerate(asked):
             hides, shows, share = _judged(still, views[i], tolerance, unlike, one_place)
             hidden += hides
-            shown += shows if k == 0 else 0.0  # Hardly changes with what goes.
-            again += [i] if share > CLEAN else []
+            if k == 0:  # Hardly changes with what goes.
+                shown += shows
+            if share > CLEAN:
+                again.append(i)
             yield Progress("fuse", k * len(asked) + done + 1, ROUNDS * len(asked))
         keep = hidden <= LOST * shown + OPINION_PX
         still, shown, asked = still[keep], shown[keep], again
@@ -99,6 +101,5 @@ def _before(still: Splats, view: View, tolerance: float) -> Bool[Tensor, " n"]:
     """Which splats stand nearer than the frame has their pixel: what shines through beside them is not to blame."""
     h, w = view.hw
     xy, z = pinhole.project(pinhole.transform(inverse(view.world_from_cam), still.mean_m), view.K)
-    x, y = xy.clamp(-1, max(h, w)).floor().long().unbind(-1)
-    outside = (x < 0) | (x >= w) | (y < 0) | (y >= h)
-    return outside | (z < (1 - tolerance) * view.depth_m[y.clamp(0, h - 1), x.clamp(0, w - 1)])
+    outside = (xy < 0).any(-1) | (xy[:, 0] >= w) | (xy[:, 1] >= h)
+    return outside | (z < (1 - tolerance) * pick(view.depth_m, xy))

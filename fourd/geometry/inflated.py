@@ -10,7 +10,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Shaped
 from torch import Tensor
 
 from fourd.checked import checked
@@ -24,6 +24,13 @@ _ROUND = 3.0
 _SWEEPS = 60
 _SMALLEST = 6
 """Shorter side in pixels below which maps are not halved again."""
+
+
+@checked
+def beside(x: Shaped[Tensor, "h w"], border: float | bool) -> Shaped[Tensor, "4 h w"]:
+    """The values of each pixel's neighbours to the right, to the left, below and above; ``border`` past the picture."""
+    wide = F.pad(x[None], (1, 1, 1, 1), value=border)[0]
+    return torch.stack([wide[1:-1, 2:], wide[1:-1, :-2], wide[2:, 1:-1], wide[:-2, 1:-1]])
 
 
 @checked
@@ -52,39 +59,25 @@ def _squared(depth: Tensor, body: Tensor, nearer: Tensor) -> Tensor:
     if min(h, w) > 2 * _SMALLEST and bool(body.any()):
         coarse = _squared(*(x[::2, ::2].contiguous() for x in (depth, body, nearer)))
         start = 4 * F.interpolate(coarse[None, None], scale_factor=2.0, mode="bilinear")[0, 0, :h, :w]
-    linked, ends = zip(*(_faces(depth, body, nearer, way) for way in range(4)), strict=True)
+    linked, ends = _faces(depth, body, nearer)
     border = _border(body)
     # An outline runs half a pixel beyond the last pixel's centre, so its face weighs twice.
-    count = sum(x.float() for x in linked) + 2 * sum(x.float() for x in ends) + border
+    count = linked.sum(0) + 2 * ends.sum(0) + border
     usable = body & (count > 0)
     value = torch.where(usable, start, 0.0)
     for _ in range(_SWEEPS):
-        total = sum(_beside(value, way, 0.0) * link for way, link in enumerate(linked))
+        total = (beside(value, 0.0) * linked).sum(0)
         value = torch.where(usable, (total + _ROUND) / count.clamp(min=1), 0.0)
     return value
 
 
-def _faces(depth: Tensor, body: Tensor, nearer: Tensor, way: int) -> tuple[Tensor, Tensor]:
-    """Through which pixels' faces to one side the body goes on, and at which it has its outline."""
-    there, hidden = _beside(body, way, False), _beside(nearer, way, True)
-    ratio = _beside(depth, way, 1.0) / depth.clamp(min=1e-9)
+def _faces(depth: Tensor, body: Tensor, nearer: Tensor) -> tuple[Tensor, Tensor]:
+    """Through which of pixels' four faces the body goes on, and at which it has its outline: [4, h, w] each."""
+    there, hidden = beside(body, False), beside(nearer, True)
+    ratio = beside(depth, 1.0) / depth.clamp(min=1e-9)
     same = (ratio < 1 + JUMP) & (ratio > 1 / (1 + JUMP))
     linked = body & there & same
     return linked, body & ~linked & ~hidden & ~(there & (ratio < 1))
-
-
-def _beside(x: Tensor, way: int, border: float | bool) -> Tensor:
-    """The values of the neighbours to the right, to the left, below or above."""
-    result = torch.full_like(x, border)
-    if way == 0:
-        result[:, :-1] = x[:, 1:]
-    elif way == 1:
-        result[:, 1:] = x[:, :-1]
-    elif way == 2:
-        result[:-1] = x[1:]
-    else:
-        result[1:] = x[:-1]
-    return result
 
 
 def _border(body: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from fourd.checked import checked
+from fourd.media.window import working_hw
 from fourd.types import Clip, Sound, SoundSource
 
 _SIZE = 128
@@ -88,9 +89,8 @@ def _heard(sound: Sound, start_s: float, end_s: float) -> Sound | None:
 
 def _likeness(clip: Clip) -> Float32[np.ndarray, " pairs"]:
     """How much each picture is like the next: 1 for the same, about 0 for two of different places."""
-    h, w = clip.hw
-    scale = min(1.0, _SIZE / max(h, w))
-    hw = max(16, round(h * scale)), max(16, round(w * scale))
+    h, w = working_hw(clip.hw, _SIZE)
+    hw = max(16, h), max(16, w)
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     rows = np.stack(np.meshgrid(np.arange(hw[1]), np.arange(hw[0])), -1).astype(np.float32)
     alike = np.ones(len(clip) - 1, np.float32)

@@ -20,7 +20,7 @@ def test_the_truth_is_without_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     chart = tmp_path / "charts" / "confidence.png"
     clip_depth.main(clip_depth.Options((Path("world"),), chart=chart))
     assert chart.read_bytes()[:4] == b"\x89PNG"
-    figures = clip_depth.judge(told, told.depth)
+    figures, _ = clip_depth.judge(told, told.depth)
     assert [figures[k] for k in ("static", "whole", "flicker", "calibration")] == pytest.approx([0] * 4, abs=1e-5)
     assert capsys.readouterr().out.split("\n")[1].split() == "world 0.000 – 0.000 1.000 0.00 – 0.000".split()
 

@@ -8,20 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fourd.camera.bundle import Task, adjust, focal_uncertainty, slopes
-from fourd.camera.model import Model, Seen, orthonormal, rotation, tangent
+from fourd.camera.bundle import Task, adjust, focal_uncertainty
+from fourd.camera.model import Model, orthonormal, rotation, tangent
 from fourd.camera.pose import settle
 from fourd.camera.triangulate import triangulate
-
-
-def exact(world, **options) -> tuple[Seen, Model]:
-    truth = world("orbit", **options)
-    tracks = truth.tracks
-    h, w = tracks.hw
-    seen = Seen(tracks.point, tracks.frame, tracks.xy_px - (w / 2, h / 2), tracks.points, tracks.length)
-    t = -(truth.R @ truth.centre[..., None])[..., 0]
-    model = Model(truth.R, t, np.tile([0.0, 0, 0, 1], (tracks.points, 1)), truth.focal)
-    return seen, replace(model, X=triangulate(seen, model)[0])
+from tests.camera.models import exact, slopes_agree
 
 
 def shaken(model: Model, size: float) -> Model:
@@ -74,24 +65,7 @@ def test_scaling_a_model_changes_no_picture(world):
 def test_slopes_agree_with_finite_differences(world):
     seen, model = exact(world, frames=4, points=60)
     model = shaken(model, 0.01)
-    basis = tangent(model.X)
-    to_point, to_camera, to_focal, r = slopes(seen, model, basis, np.ones(len(seen.point)))
-    np.testing.assert_allclose(r[:, 0].T, model.residual(seen), atol=1e-12)
-    step = 1e-6
-
-    def slope(ahead: Model, back: Model) -> np.ndarray:
-        return (ahead.residual(seen) - back.residual(seen)).T / (2 * step)
-
-    for k in range(3):
-        axis = step * np.eye(3)[k]
-        moved = [replace(model, X=model.X + sign * basis @ axis) for sign in (1, -1)]
-        np.testing.assert_allclose(to_point[:, k], slope(*moved), rtol=1e-4, atol=1e-3)
-        turned = [replace(model, R=rotation(sign * axis) @ model.R) for sign in (1, -1)]
-        np.testing.assert_allclose(to_camera[:, k], slope(*turned), rtol=1e-4, atol=1e-3)
-        shifted = [replace(model, t=model.t + sign * axis) for sign in (1, -1)]
-        np.testing.assert_allclose(to_camera[:, 3 + k], slope(*shifted), rtol=1e-4, atol=1e-3)
-    zoomed = [replace(model, focal=model.focal * np.exp(sign * step)) for sign in (1, -1)]
-    np.testing.assert_allclose(to_focal[:, 0], slope(*zoomed), rtol=1e-4, atol=1e-3)
+    slopes_agree(seen, model, 1e-12)
 
 
 def test_adjustment_comes_back_from_a_shaken_model(world):

@@ -28,12 +28,8 @@ def take() -> Take:
 
 
 def followed(steps: Steps[Cameras]) -> tuple[Cameras, list[Event]]:
-    events = []
-    while True:
-        try:
-            events.append(next(steps))
-        except StopIteration as end:
-            return end.value, events
+    events: list[Event] = []
+    return result(steps, events.append), events
 
 
 @pytest.mark.needs("pycolmap")

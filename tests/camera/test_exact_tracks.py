@@ -10,7 +10,7 @@ from fourd import camera
 from fourd.camera.solve import UNIT, Solved, solve
 from fourd.camera.tracks import Tracks
 from fourd.errors import InputError
-from fourd.events import Progress, Steps, Warned, result
+from fourd.events import Event, Progress, Steps, Warned, result
 from fourd.geometry import rigid
 from fourd.motion import estimate
 from fourd.types import Cameras, Clip
@@ -21,12 +21,7 @@ FOCAL = 350.0
 
 
 def run(tracks: Tracks) -> Solved:
-    steps = solve(tracks)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return result(solve(tracks))
 
 
 def filmed(R: np.ndarray, centre: np.ndarray, *, noise_px: float = 0.1, wrong: float = 0.0, seed: int = 0) -> Tracks:
@@ -108,15 +103,10 @@ def test_too_few_points_say_so() -> None:
 
 
 def all_events(steps: Steps[Cameras]) -> tuple[Cameras, list[str]]:
-    warned: list[str] = []
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            return end.value, warned
-        assert isinstance(event, (Progress, Warned))
-        if isinstance(event, Warned):
-            warned.append(event.message)
+    said: list[Event] = []
+    cameras = result(steps, said.append)
+    assert all(isinstance(event, (Progress, Warned)) for event in said)
+    return cameras, [event.message for event in said if isinstance(event, Warned)]
 
 
 @pytest.mark.parametrize("kind", ["black", "noise", "one", "strobe"])

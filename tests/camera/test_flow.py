@@ -9,7 +9,7 @@ import torch
 
 from fourd import camera
 from fourd.camera.model import rotation
-from fourd.events import Progress, Warned
+from fourd.events import Event, Progress, Warned, result
 from fourd.types import Cameras, Clip, Motion
 
 HW = (120, 160)
@@ -21,19 +21,12 @@ def run(frames: np.ndarray) -> tuple[Cameras, list[str]]:
     t, h, w = frames.shape
     clip = Clip(torch.from_numpy(frames[..., None].repeat(3, -1)), torch.arange(t) / 24.0)
     none, unseen = torch.zeros(t, h, w, 2), torch.zeros(t, h, w, dtype=torch.bool)
-    steps = camera.load("flow")(clip, Motion(none, none, unseen, unseen, torch.zeros(t, h, w)))
-    warned, done = [], []
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            assert done == sorted(done) and done[-1] == 2 * t
-            return end.value, warned
-        if isinstance(event, Warned):
-            warned.append(event.message)
-        if isinstance(event, Progress):
-            done.append(event.done)
-            assert event.total == 2 * t
+    said: list[Event] = []
+    cameras = result(camera.load("flow")(clip, Motion(none, none, unseen, unseen, torch.zeros(t, h, w))), said.append)
+    done = [event.done for event in said if isinstance(event, Progress)]
+    assert done == sorted(done) and done[-1] == 2 * t
+    assert all(event.total == 2 * t for event in said if isinstance(event, Progress))
+    return cameras, [event.message for event in said if isinstance(event, Warned)]
 
 
 def texture(h: int, w: int, seed: int = 0) -> np.ndarray:

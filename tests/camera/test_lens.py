@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from fourd import camera
-from fourd.camera.bundle import Task, adjust, bend_score, preference, slopes
+from fourd.camera.bundle import Task, adjust, bend_score, preference
 from fourd.camera.lens import LIMITS, bent, straight, straighten
-from fourd.camera.model import HALF_PX, Model, Seen, tangent
 from fourd.camera.solve import Solved, solve
 from fourd.camera.tracks import Tracks
-from fourd.camera.triangulate import triangulate
 from fourd.errors import InputError
+from fourd.events import result
 from fourd.types import Cameras, Clip
+from tests.camera.models import exact, slopes_agree
 
 BENDS = (-0.4, -0.1, -0.01, 0.02, 0.1)
 
@@ -31,23 +31,7 @@ def through(tracks: Tracks, bend: float) -> Tracks:
 
 
 def run(tracks: Tracks, may_bend: bool = True) -> Solved:
-    steps = solve(tracks, may_bend=may_bend)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
-def exact(world, bend: float, **options) -> tuple[Seen, Model]:
-    truth = world("orbit", **options)
-    tracks = truth.tracks
-    h, w = tracks.hw
-    seen = Seen(tracks.point, tracks.frame, tracks.xy_px - (w / 2, h / 2), tracks.points, tracks.length)
-    t = -(truth.R @ truth.centre[..., None])[..., 0]
-    model = Model(truth.R, t, np.tile([0.0, 0, 0, 1], (tracks.points, 1)), truth.focal)
-    model = replace(model, X=triangulate(seen, model)[0])
-    return replace(seen, xy=bent(seen.xy, bend, HALF_PX)), model
+    return result(solve(tracks, may_bend=may_bend))
 
 
 @pytest.mark.parametrize("bend", [0.0, *BENDS])
@@ -71,24 +55,7 @@ def test_a_cushion_stays_finite_beyond_its_last_circle():
 def test_slopes_of_a_lens_that_bends_agree_with_finite_differences(world, bend):
     seen, model = exact(world, bend, frames=4, points=60)
     model = replace(model, bend=bend + 0.01, focal=model.focal * 1.02)
-    basis = tangent(model.X)
-    to_point, to_camera, to_lens, r = slopes(seen, model, basis, np.ones(len(seen.point)))
-    np.testing.assert_allclose(r[:, 0].T, model.residual(seen), atol=1e-10)
-    step = 1e-6
-
-    def slope(ahead: Model, back: Model) -> np.ndarray:
-        return (ahead.residual(seen) - back.residual(seen)).T / (2 * step)
-
-    for k in range(3):
-        axis = step * np.eye(3)[k]
-        moved = [replace(model, X=model.X + sign * basis @ axis) for sign in (1, -1)]
-        np.testing.assert_allclose(to_point[:, k], slope(*moved), rtol=1e-4, atol=1e-3)
-        shifted = [replace(model, t=model.t + sign * axis) for sign in (1, -1)]
-        np.testing.assert_allclose(to_camera[:, 3 + k], slope(*shifted), rtol=1e-4, atol=1e-3)
-    zoomed = [replace(model, focal=model.focal * np.exp(sign * step)) for sign in (1, -1)]
-    np.testing.assert_allclose(to_lens[:, 0], slope(*zoomed), rtol=1e-4, atol=1e-3)
-    other = [replace(model, bend=model.bend + sign * step) for sign in (1, -1)]
-    np.testing.assert_allclose(to_lens[:, 1], slope(*other), rtol=1e-4, atol=1e-3)
+    slopes_agree(seen, model, 1e-10)
 
 
 @pytest.mark.parametrize("bend", [-0.2, 0.05])

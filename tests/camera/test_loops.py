@@ -10,6 +10,7 @@ from fourd.camera import loops
 from fourd.camera.model import rotation
 from fourd.camera.solve import Solved, solve
 from fourd.camera.tracks import Tracks
+from fourd.events import result
 from tests.camera.conftest import World, path_error
 
 HW = (144, 256)
@@ -17,12 +18,7 @@ FRAMES = 48
 
 
 def solved(tracks: Tracks, links: Tracks | None) -> Solved:
-    steps = solve(tracks, None if links is None else lambda: links)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return result(solve(tracks, None if links is None else lambda: links))
 
 
 def there_and_back_again(noise_px: float, wrong: float = 0.0) -> tuple[World, Tracks]:

@@ -9,17 +9,14 @@ from fourd.camera import solve as solving
 from fourd.camera.model import orthonormal
 from fourd.camera.solve import UNIT, Solved, focal_px, solve
 from fourd.camera.tracks import Tracks
+from fourd.events import result
 
 
 def run(tracks: Tracks) -> Solved:
-    steps = solve(tracks)
-    shares = []
-    while True:
-        try:
-            shares.append(next(steps))
-        except StopIteration as end:
-            assert all(0 <= share <= 1 for share in shares)
-            return end.value
+    shares: list[float] = []
+    solved = result(solve(tracks), shares.append)
+    assert all(0 <= share <= 1 for share in shares)
+    return solved
 
 
 def test_exact_tracks_give_the_exact_camera(world, error):
@@ -145,7 +142,7 @@ def test_models_grow_from_other_fields_of_view_until_one_explains_enough(world, 
     tracks = world("forward").tracks
     none = tracks.pick(np.zeros(len(tracks.point), bool))
     seen, links = (solving._seen(part, 1.0) for part in (tracks, none))
-    steps = solving._grow(seen, np.ones(tracks.points, bool), links)
+    steps = solving._grow(seen, np.ones(tracks.points, bool), links, True)
     with pytest.raises(StopIteration) as end:
         while True:
             next(steps)

@@ -9,7 +9,7 @@ from fourd import native
 from fourd.events import Progress, result
 from fourd.fuse import fuse, sight
 from fourd.fuse.views import Views
-from fourd.types import Clip, Splats
+from fourd.types import SH_C0, Clip, Splats
 from tests.fuse import worlds
 
 TOLERANCE, UNLIKE = 0.02, 0.08
@@ -27,7 +27,7 @@ def smudge(z_m: float) -> Splats:
     """A red patch of 3 x 3 splats that stands before the cameras."""
     x, y = torch.meshgrid(torch.linspace(0.1, 0.2, 3), torch.linspace(-0.05, 0.05, 3), indexing="xy")
     n = x.numel()
-    red = (torch.tensor([1.0, 0.0, 0.0]) - 0.5) / 0.28209479
+    red = (torch.tensor([1.0, 0.0, 0.0]) - 0.5) / SH_C0
     return Splats(
         mean_m=torch.stack([x.flatten(), y.flatten(), torch.full((n,), z_m)], 1),
         quat_wxyz=torch.tensor([[1.0, 0, 0, 0]]).repeat(n, 1),

@@ -5,6 +5,7 @@
 
 NB_MODULE(_cpu, m) {
     m.doc() = "CPU kernels of fourd. Reached through fourd.native.ops only.";
+    fourd::bind_bundle(m);
     fourd::bind_discs(m);
     fourd::bind_evidence(m);
     fourd::bind_gather(m);

@@ -4,6 +4,7 @@
 
 namespace fourd {
 
+void bind_bundle(nanobind::module_& m);              // bundle.cpp
 void bind_discs(nanobind::module_& m);               // discs.cpp
 void bind_contribution(nanobind::module_& m);        // contribution.cpp
 void bind_evidence(nanobind::module_& m);            // evidence.cpp

@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float64, Int64
 
 from fourd.camera import lens
+from fourd.native import bundle
 
 UNIT = 384.0
 """Errors are counted in pixels of a picture this long, whatever the size of the clip."""
@@ -51,6 +53,11 @@ class Seen:
         """The observations that a pinhole camera would have made in place of a lens that bends."""
         return replace(self, xy=lens.straight(self.xy, bend, HALF_PX)) if bend else self
 
+    def noted(self) -> bundle.Observations:
+        """The same, for the kernels."""
+        first = np.concatenate([[0], np.cumsum(np.bincount(self.point, minlength=self.points))])
+        return bundle.Observations(*map(torch.from_numpy, (first, self.point, self.frame, self.xy)))
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -72,12 +79,12 @@ class Model:
 
     def residual(self, seen: Seen) -> Float64[np.ndarray, "m 2"]:
         """Where every point is projected less where it was observed, in pixels."""
-        Y = self.in_camera(seen)
-        front = Y[:, 2] > NEAREST
-        place = self.focal * Y[:, :2] / np.where(front, Y[:, 2], 1.0)[:, None]
-        r = (lens.bent(place, self.bend, HALF_PX) if self.bend else place) - seen.xy
-        r[~front] = BEHIND_PX
-        return r
+        return bundle.residual(seen.noted(), self.guess()).numpy()
+
+    def guess(self) -> bundle.Guess:
+        """The same, for the kernels."""
+        pose = np.concatenate([self.R, self.t[:, :, None]], 2)
+        return bundle.Guess(torch.from_numpy(pose), torch.from_numpy(self.X), self.focal, self.bend, HALF_PX)
 
     def error(self, seen: Seen) -> Float64[np.ndarray, " m"]:
         """Length of ``residual``, in pixels."""

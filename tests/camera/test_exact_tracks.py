@@ -16,6 +16,8 @@ from fourd.motion import estimate
 from fourd.types import Cameras, Clip
 from tests.fuse import worlds
 
+pytestmark = pytest.mark.needs("native")
+
 HW = (216, 384)
 FOCAL = 350.0
 

@@ -12,6 +12,8 @@ from fourd.camera.model import rotation
 from fourd.events import Event, Progress, Warned, result
 from fourd.types import Cameras, Clip, Motion
 
+pytestmark = pytest.mark.needs("native")
+
 HW = (120, 160)
 FOCAL = 150.0
 

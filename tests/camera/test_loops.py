@@ -13,6 +13,8 @@ from fourd.camera.tracks import Tracks
 from fourd.events import result
 from tests.camera.conftest import World, path_error
 
+pytestmark = pytest.mark.needs("native")
+
 HW = (144, 256)
 FRAMES = 48
 

@@ -11,6 +11,8 @@ from fourd.camera.solve import UNIT, Solved, focal_px, solve
 from fourd.camera.tracks import Tracks
 from fourd.events import result
 
+pytestmark = pytest.mark.needs("native")
+
 
 def run(tracks: Tracks) -> Solved:
     shares: list[float] = []

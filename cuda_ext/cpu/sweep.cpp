@@ -225,25 +225,43 @@ void semi_global(In<uint8_t, 3> cost, In<int16_t, 2> across, In<int16_t, 2> down
 // ---------------------------------------------------------------------------------------------------------
 // Smoothing along edges
 
-// Solves (1 + strength * Laplacian) u = u in place along every line of one axis (Thomas' algorithm), where
-// the Laplacian's weights are `alike`. `lines` run side by side, so that the inner loop is over them.
-FOURD_CLONES void solve_lines(float* u, const float* alike, int64_t length, int64_t along,
-                              int64_t alike_along, int64_t lines, int64_t beside, int64_t alike_beside,
-                              float strength, float* upper) {
+// Solves (1 + strength * Laplacian) u = u in place along lines (Thomas' algorithm), where the Laplacian's
+// weights are `alike`. Lines run side by side, so that the inner loops are over them. First what does not
+// depend on u:
+FOURD_CLONES void factor_lines(const float* alike, int64_t along, int64_t length, int64_t lines,
+                               float strength, float* pivot, float* upper) {
     for (int64_t i = 0; i < length; ++i)
         for (int64_t k = 0; k < lines; ++k) {
-            const float* edge = alike + k * alike_beside + i * alike_along;
-            float& here = u[k * beside + i * along];
-            const float ahead = i + 1 < length ? strength * edge[0] : 0.0f;
-            const float behind = i > 0 ? strength * edge[-alike_along] : 0.0f;
-            const float before = i > 0 ? u[k * beside + (i - 1) * along] : 0.0f;
-            const float upper_before = i > 0 ? upper[(i - 1) * lines + k] : 0.0f;
-            fourd::smooth_step(here, ahead, behind, before, upper_before, upper[i * lines + k]);
+            const float ahead = i + 1 < length ? strength * alike[i * along + k] : 0.0f;
+            const float behind = i > 0 ? strength * alike[(i - 1) * along + k] : 0.0f;
+            pivot[i * lines + k] =
+                fourd::smooth_pivot(ahead, behind, i > 0 ? upper[(i - 1) * lines + k] : 0.0f);
+            upper[i * lines + k] = ahead / pivot[i * lines + k];
+        }
+}
+
+FOURD_CLONES void solve_lines(float* u, int64_t u_along, const float* alike, int64_t along, int64_t length,
+                              int64_t lines, float strength, const float* pivot, const float* upper) {
+    for (int64_t k = 0; k < lines; ++k) u[k] /= pivot[k];
+    for (int64_t i = 1; i < length; ++i)
+        for (int64_t k = 0; k < lines; ++k) {
+            const float behind = strength * alike[(i - 1) * along + k];
+            u[i * u_along + k] =
+                (u[i * u_along + k] + behind * u[(i - 1) * u_along + k]) / pivot[i * lines + k];
         }
     for (int64_t i = length - 2; i >= 0; --i)
         for (int64_t k = 0; k < lines; ++k)
-            u[k * beside + i * along] += upper[i * lines + k] * u[k * beside + (i + 1) * along];
+            u[i * u_along + k] += upper[i * lines + k] * u[(i + 1) * u_along + k];
 }
+
+// Rows become columns that stand side by side, and back.
+void turned(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
+            int64_t to_stride) {
+    for (int64_t i = 0; i < rows; ++i)
+        for (int64_t k = 0; k < columns; ++k) to[k * to_stride + i] = from[i * from_stride + k];
+}
+
+constexpr int64_t kRows = 16;  // That are solved side by side: a vector of floats, or two.
 
 void smooth_along_edges(Out<float, 3> maps, In<float, 2> across, In<float, 2> down, float strength,
                         int rounds, int threads) {
@@ -254,20 +272,31 @@ void smooth_along_edges(Out<float, 3> maps, In<float, 2> across, In<float, 2> do
         // Each round is gentler than the one before, which wipes out the streaks of separate lines.
         const float share = 1.5f * std::pow(4.0f, static_cast<float>(rounds - 1 - round)) /
                             (std::pow(4.0f, static_cast<float>(rounds)) - 1) * 2;
-        for (int64_t m = 0; m < n; ++m) {
-            float* u = maps.data() + m * h * w;
-            in_parallel(h, threads, [&](int64_t begin, int64_t end) {
-                std::vector<float> upper(w);
-                for (int64_t y = begin; y < end; ++y)
-                    solve_lines(u + y * w, across.data() + y * (w - 1), w, 1, 1, 1, 0, 0, strength * share,
-                                upper.data());
-            });
-            in_parallel(w, threads, [&](int64_t begin, int64_t end) {
-                std::vector<float> upper((end - begin) * h);
-                solve_lines(u + begin, down.data() + begin, h, w, w, end - begin, 1, 1, strength * share,
-                            upper.data());
-            });
-        }
+        const float force = strength * share;
+        in_parallel((h + kRows - 1) / kRows, threads, [&](int64_t begin, int64_t end) {
+            std::vector<float> scratch(static_cast<size_t>(4 * w * kRows));
+            float *u = scratch.data(), *alike = u + w * kRows, *pivot = alike + w * kRows,
+                  *upper = pivot + w * kRows;
+            for (int64_t y = begin * kRows; y < std::min(end * kRows, h); y += kRows) {
+                const int64_t rows = std::min(kRows, h - y);
+                turned(across.data() + y * (w - 1), w - 1, rows, w - 1, alike, rows);
+                factor_lines(alike, rows, w, rows, force, pivot, upper);
+                for (int64_t m = 0; m < n; ++m) {
+                    float* map = maps.data() + (m * h + y) * w;
+                    turned(map, w, rows, w, u, rows);
+                    solve_lines(u, rows, alike, rows, w, rows, force, pivot, upper);
+                    turned(u, rows, w, rows, map, w);
+                }
+            }
+        });
+        in_parallel(w, threads, [&](int64_t begin, int64_t end) {
+            const int64_t lines = end - begin;
+            std::vector<float> pivot(static_cast<size_t>(lines * h)), upper(static_cast<size_t>(lines * h));
+            factor_lines(down.data() + begin, w, h, lines, force, pivot.data(), upper.data());
+            for (int64_t m = 0; m < n; ++m)
+                solve_lines(maps.data() + m * h * w + begin, w, down.data() + begin, w, h, lines, force,
+                            pivot.data(), upper.data());
+        });
     }
 }
 

@@ -85,12 +85,17 @@ FOURD_HD void sgm_choose(const uint16_t* sum, int d, float& plane, float& lead, 
     winner = best;
 }
 
-// One step forward of Thomas' algorithm for (1 + strength x Laplacian) u = u along a line: `ahead` and
-// `behind` are strength x the weights of the two edges, 0 at the ends; `upper` is what is kept for the way
-// back.
+// The pivot of one step of Thomas' algorithm for (1 + strength x Laplacian) u = u along a line: `ahead` and
+// `behind` are strength x the weights of the two edges, 0 at the ends; `upper_before` is what the step before
+// kept.
+FOURD_HD float smooth_pivot(float ahead, float behind, float upper_before) {
+    return 1 + ahead + behind - behind * upper_before;
+}
+
+// The whole step forward; `upper` is what is kept for the way back.
 FOURD_HD void smooth_step(float& here, float ahead, float behind, float before, float upper_before,
                           float& upper) {
-    const float pivot = 1 + ahead + behind - behind * upper_before;
+    const float pivot = smooth_pivot(ahead, behind, upper_before);
     here = (here + behind * before) / pivot;
     upper = ahead / pivot;
 }

@@ -61,7 +61,28 @@ FOURD_CLONES void walk(const View& view, float x, float y, const float* rho, int
 // Cost of matching features f of the reference with what a view shows at (u, v), 0 to 1.
 FOURD_CLONES void compare(const View& view, int h, int w, const float* f, float truncation, const float* u,
                           const float* v, int d, float* cost) {
+#if defined(__GNUC__)
+    // sweep_cost of the header, to the bit, with the four channels side by side.
+    typedef float Four __attribute__((vector_size(16), aligned(4)));
+    static_assert(fourd::kSweepChannels == 4, "a pixel is one vector");
+    const float right = static_cast<float>(w - 1), below = static_cast<float>(h - 1);
+    for (int i = 0; i < d; ++i) {
+        cost[i] = kSweepUnknown * truncation;
+        if (!(u[i] >= 0 && u[i] < right && v[i] >= 0 && v[i] < below)) continue;
+        const int x0 = static_cast<int>(u[i]), y0 = static_cast<int>(v[i]);
+        const float fx = u[i] - static_cast<float>(x0), fy = v[i] - static_cast<float>(y0);
+        const Four* top = reinterpret_cast<const Four*>(view.features) + static_cast<int64_t>(y0) * w + x0;
+        const Four* low = top + w;
+        const Four a = top[0] + fx * (top[1] - top[0]), b = low[0] + fx * (low[1] - low[0]);
+        const Four seen = a + fy * (b - a);
+        if (!(seen[3] >= 0.9f)) continue;
+        const float sum = std::fabs(seen[0] - f[0]) + std::fabs(seen[1] - f[1]) + std::fabs(seen[2] - f[2]);
+        cost[i] = sum < truncation ? sum : truncation;
+    }
+    for (int i = 0; i < d; ++i) cost[i] /= truncation;  // Many at a time.
+#else
     for (int i = 0; i < d; ++i) cost[i] = fourd::sweep_cost(view.features, h, w, f, truncation, u[i], v[i]);
+#endif
 }
 
 // Sorts a view's costs into the lowest `keep` so far, for every plane at once.

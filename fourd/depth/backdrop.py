@@ -12,12 +12,10 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray as Array
 
-from fourd.depth.common import UNHEARD, Rig, edges, lab, shrink
-from fourd.native import sweep
+from fourd.depth.common import Rig, shrink
 
 _AWAY = (-30, -20, -12, -5, 5, 12, 20, 30)
 """Frames that are asked: nearby ones see what is there, far ones what is uncovered by then."""
@@ -35,10 +33,6 @@ _EVEN, _STEP = 0.06, 0.04
 """Difference of logarithms that says nothing, and what adds one to the log-odds."""
 _AGAINST, _FOR = -2.0, 4.0
 """Log-odds that colour may add."""
-_UNKNOWN = -0.4
-"""Log-odds of moving where flow was not heard: no evidence that a pixel stands."""
-_REACH, _COLOUR = 100.0, 4.0
-"""How far log-odds are spread over the full picture, and the difference in colour (Lab) that stops them."""
 
 
 class Backdrop:
@@ -97,23 +91,10 @@ class Backdrop:
         chosen = np.take_along_axis(ranked, rank[None], 0)[0]
         return np.where(count >= 2, chosen, -1).astype(np.float32)
 
-    def moving(self, i: int, flow_says: Float32[Array, "h w"]) -> Float32[Array, "h2 w2"]:
-        """The probability that each pixel of frame ``i`` shows a thing that moves, at full size.
-
-        Args:
-            i: The frame.
-            flow_says: The probability that motion alone gives, at the working size.
-        """
-        p = np.clip(flow_says, 0.02, 0.98)
-        odds = np.where((p > UNHEARD[0]) & (p < UNHEARD[1]), _UNKNOWN, np.log(p / (1 - p)))
+    def odds(self, i: int) -> Float32[Array, "h w"]:
+        """Log-odds that each pixel of frame ``i`` shows a thing that moves; 0 where nobody can say."""
         colour = self.difference(i)
-        odds += np.where(colour < 0, 0, np.clip((colour - _EVEN) / _STEP, _AGAINST, _FOR))
-        picture = self._picture(i)
-        h, w = picture.shape[:2]
-        large = cv2.resize(odds.astype(np.float32), (w, h), interpolation=cv2.INTER_LINEAR)
-        across, down = (torch.from_numpy(e) for e in edges(lab(picture), _COLOUR))
-        smooth = sweep.smooth_along_edges(torch.from_numpy(large[None]), across, down, _REACH)[0].numpy()
-        return (1 / (1 + np.exp(-smooth))).astype(np.float32)
+        return np.where(colour < 0, 0, np.clip((colour - _EVEN) / _STEP, _AGAINST, _FOR)).astype(np.float32)
 
 
 def _outside(values: Array, low: Array, high: Array) -> Float32[Array, "h w"]:

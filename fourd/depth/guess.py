@@ -50,6 +50,9 @@ class Guess:
         """What the reader itself saw in the frame that was asked for last, if it overrules: the shape of things is
         nothing to ask others about, whose blur is worse than to take things for round."""
 
+        self.alive: Float32[Array, "h2 w2"] | None = None
+        """What the reader said of the same frame could walk or drive away; None if it does not say."""
+
     @property
     def unit_m(self) -> float | None:
         """How many metres parallax's unit is, by the frames asked for so far; None if nobody speaks of metres."""
@@ -62,6 +65,7 @@ class Guess:
         if self._reader is None:
             return ramp
         reading = self._reader.look(picture)
+        self.alive = reading.alive
         seen = fitted(reading, shrink(picture, self._rig.hw))
         self.seen = seen if self._reader.overrules else None
         if told.sum() < _ENOUGH:

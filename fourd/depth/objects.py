@@ -39,6 +39,8 @@ _LEAST = 25
 _ROUNDS = 5
 _HEARD = 0.03
 """Share of a thing's pixels, over all frames, that flow itself must take to move."""
+_FROM = 0.4
+"""Share of a thing's pixels that flow from things, for it to be a part of one of them that went its own way."""
 
 
 def regions(moving: Bool[Array, "h w"], flow: Float32[Array, "h w 2"] | None = None) -> Int32[Array, "h w"]:
@@ -103,7 +105,7 @@ def heard(label: list[Int32[Array, "h w"]], motion: Motion) -> list[Int32[Array,
     """Leave out the things that flow never heard move, and number the others from 1 on without gaps.
 
     Colour can tell how far a thing reaches, but a still world that is not where it is believed to be has other colours
-    than expected, too.
+    than expected, too. What parts from a thing that was heard, or becomes one with it, is as good as heard.
 
     Args:
         label: The things of each frame, numbered from 1 on.
@@ -117,8 +119,29 @@ def heard(label: list[Int32[Array, "h w"]], motion: Motion) -> list[Int32[Array,
         moving += np.bincount(frame.ravel(), moving_mask(motion, i, hw).ravel(), most + 1)
     kept = moving >= np.maximum(_HEARD * pixels, 1)
     kept[0] = False
+    kin = _kin(label, motion) if not kept[1:].all() and kept.any() else []
+    for _ in kin:
+        for a, b in kin:
+            kept[a] = kept[b] = kept[a] or kept[b]
     names = np.where(kept, kept.cumsum(), 0).astype(np.int32)
     return [names[frame] for frame in label]
+
+
+def _kin(label: list[Int32[Array, "h w"]], motion: Motion) -> list[tuple[int, int]]:
+    """Pairs of things of which one flows out of the other where it is first seen, or into it where it is last seen."""
+    found: list[tuple[int, int]] = []
+    for i, frame in enumerate(label):
+        for way in (-1, 1):
+            there = label[i + way] if 0 <= i + way < len(label) else None
+            fresh = [] if there is None else [k for k in numbers(frame) if not (there == k).any()]
+            if there is None or not fresh:
+                continue
+            carried = _carried(there, motion, i, way)
+            for k in fresh:
+                votes = np.bincount(carried[frame == k])
+                if votes[1:].sum() >= _FROM * votes.sum():
+                    found.append((k, int(votes[1:].argmax()) + 1))
+    return found
 
 
 def _pass(label: list[Int32[Array, "h w"]], motion: Motion, order: range, way: int) -> list[Int32[Array, "h w"]]:

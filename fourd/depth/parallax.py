@@ -33,12 +33,12 @@ from fourd.depth import (
     trust,
 )
 from fourd.depth.backdrop import Backdrop
-from fourd.depth.common import MOVING, STAGE, UNHEARD, Rig, check, moving_mask, shrink, working_hw
+from fourd.depth.common import STAGE, UNHEARD, Rig, check, moving_mask, shrink, working_hw
 from fourd.depth.guess import Guess
+from fourd.depth.outlines import Outlines, flow_odds
 from fourd.depth.reading import Reader
 from fourd.depth.single import SinglePictures
 from fourd.events import Progress, Steps, Warned
-from fourd.geometry.regions import whole
 from fourd.types import Cameras, Clip, DepthMaps, Motion
 
 _STANDS, _MAY_MOVE = UNHEARD
@@ -156,12 +156,13 @@ class _Work:
         t = len(self.clip)
         farthest, guess = self._farthest(), Guess(self.rig, self.rho, self.sure, self.reader)
         flat = planar.find(self.rig, self.rho, self.sure)
-        behind, shape = [], []
+        behind, shape, alive = [], [], []
         for i in range(t):
             behind.append(guess.of(i, self.full(i)))
             shape.append(guess.seen)
+            alive.append(guess.alive)
             yield Progress(STAGE, t + i, 3 * t)
-        moving = yield from self._moving([self._completed(i, flat, behind[i], farthest)[0] for i in range(t)])
+        moving = yield from self._moving([self._completed(i, flat, behind[i], farthest)[0] for i in range(t)], alive)
 
         small = [_shrunk(mask, self.rig.hw) for mask in moving]
         things = movers.Things(self.motion, self.rig, small)
@@ -207,16 +208,18 @@ class _Work:
         filled, reached = fill.complete(rho, sure, behind, picture)
         return np.maximum(filled, farthest), np.maximum(self.sure[i], 0.15 + 0.3 * reached), weight > 0
 
-    def _moving(self, still: list[Float32[Array, "h w"]]) -> Steps[list[Bool[Array, "h2 w2"]]]:
+    def _moving(
+        self, still: list[Float32[Array, "h w"]], alive: list[Float32[Array, "h3 w3"] | None]
+    ) -> Steps[list[Bool[Array, "h2 w2"]]]:
         """What moves, at full size: what flow says, mended by what the picture shows before the still world."""
         backdrop, t = Backdrop(self.rig, self.full, still, self.moving), len(self.clip)
-        moving = []
+        outlines = Outlines(self.full, self.motion, self.rig.hw, self.clip.frame_s)
         for i in range(t):
             flow_says = self.motion.moving[i].cpu().numpy().astype(np.float32)
             says = cv2.resize(flow_says, self.rig.hw[::-1], interpolation=cv2.INTER_AREA)
-            moving.append(whole(backdrop.moving(i, says)) > MOVING)
+            outlines.add(flow_odds(says), backdrop.odds(i), alive[i])
             yield Progress(STAGE, 2 * t + i, 3 * t)
-        return moving
+        return list(outlines.masks())
 
     def _farthest(self) -> float:
         """The least inverse depth that is believed, over the whole clip."""

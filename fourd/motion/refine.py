@@ -41,7 +41,7 @@ _DEPTH_SAYS = 0.75
 """What disagreement with given depth counts: given depth is worst at the rims of things, where flow is, too."""
 _BELIEVED = 0.5
 """Confidence from which given depth is asked."""
-_TOLD = -3.0, 8.0
+_TOLD = -3.0, 12.0
 """Log-odds of what given depth itself takes for still, and for moving: it has looked at flow, and at more."""
 
 

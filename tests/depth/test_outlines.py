@@ -1,0 +1,166 @@
+"""Things are found whole: limbs that rest, things that part and leave, and nothing where nothing was noticed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fourd.depth import hues, objects
+from fourd.depth.outlines import Outlines, flow_odds
+from fourd.types import Motion
+
+HW = (64, 96)
+FRAMES = 24
+STEP = 2
+SEEN, RESTS = 3.0, -2.5
+BODY, LEG, GROUND = (200, 60, 40), (30, 50, 160), (120, 130, 110)
+STOPS = 12
+"""Frame from which on nobody notices the leg."""
+
+
+def body(i: int) -> tuple[slice, slice]:
+    return slice(14, 34), slice(6 + STEP * i, 26 + STEP * i)
+
+
+def leg(i: int) -> tuple[slice, slice]:
+    return slice(34, 50), slice(12 + STEP * i, 20 + STEP * i)
+
+
+def mask(*parts: tuple[slice, slice]) -> np.ndarray:
+    out = np.zeros(HW, bool)
+    for part in parts:
+        out[part] = True
+    return out
+
+
+class Film:
+    """A body with a leg that goes to the right before a ground that stands still."""
+
+    def __init__(self, leg_colour: tuple[int, int, int] = LEG) -> None:
+        rng = np.random.default_rng(0)
+        ground = np.clip(np.array(GROUND) + rng.normal(0, 4, (*HW, 3)), 0, 255)
+        self.frames = np.repeat(ground[None], FRAMES, 0).astype(np.uint8)
+        flow = np.zeros((2, FRAMES, *HW, 2), np.float32)
+        for i in range(FRAMES):
+            for part, colour in ((body(i), BODY), (leg(i), leg_colour)):
+                self.frames[i][part] = colour
+                if colour == GROUND:  # In the colours of the ground, but with an outline.
+                    self.frames[i][part][:, [0, -1]] = self.frames[i][part][[0, -1]] = 40
+                flow[0, i][part], flow[1, i][part] = (STEP, 0), (-STEP, 0)
+        seen = np.ones((2, FRAMES, *HW), bool)
+        seen[0, -1] = seen[1, 0] = False
+        still = np.zeros((FRAMES, *HW), np.float32)
+        self.motion = Motion(*(torch.from_numpy(a) for a in (flow[0], flow[1], seen[0], seen[1], still)))
+
+    def found(self, noticed: list[np.ndarray], alive: np.ndarray | None = None) -> list[np.ndarray]:
+        outlines = Outlines(lambda i: self.frames[i], self.motion, HW, 1 / 24)
+        for seed in noticed:
+            outlines.add(np.where(seed, SEEN, RESTS).astype(np.float32), np.zeros(HW, np.float32), alive)
+        assert [outlines.noticed(i) for i in range(FRAMES)] == [bool(seed.any()) for seed in noticed]
+        return list(outlines.masks())
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a & b).sum() / (a | b).sum())
+
+
+def test_a_leg_that_nobody_notices_any_more_stays_a_part_of_its_thing() -> None:
+    noticed = [mask(body(i), leg(i)) if i < STOPS else mask(body(i)) for i in range(FRAMES)]
+    found = Film().found(noticed)
+    for i in range(FRAMES):
+        assert overlap(found[i], mask(body(i), leg(i))) > 0.85, i
+    assert overlap(noticed[20], mask(body(20), leg(20))) < 0.8
+
+
+def test_what_nobody_ever_noticed_is_no_part_of_a_thing() -> None:
+    found = Film().found([mask(body(i)) for i in range(FRAMES)])
+    for i in range(FRAMES):
+        assert overlap(found[i], mask(body(i))) > 0.85, i
+    assert all(not frame[leg(i)][4:].any() for i, frame in enumerate(found))
+
+
+def test_a_leg_in_the_colour_of_the_ground_stays_while_it_is_noticed_and_makes_no_ground_a_thing() -> None:
+    noticed = [mask(body(i), leg(i)) if i < STOPS else mask(body(i)) for i in range(FRAMES)]
+    found = Film(GROUND).found(noticed)
+    assert np.mean([found[i][leg(i)].mean() for i in range(STOPS)]) > 0.8
+    for i in range(FRAMES):
+        near = mask((slice(10, 54), slice(2 + STEP * i, 30 + STEP * i)))
+        assert not (found[i] & ~near).any(), i
+        assert found[i][body(i)].mean() > 0.85
+
+
+def test_a_thing_that_is_missed_for_some_frames_is_there_and_one_that_stops_is_let_go() -> None:
+    film = Film()
+    missed = range(9, 13)
+    noticed = [mask() if i in missed else mask(body(i), leg(i)) for i in range(FRAMES)]
+    found = film.found(noticed)
+    for i in missed:
+        assert overlap(found[i], mask(body(i), leg(i))) > 0.75, i
+    # It is half forgotten after .7 seconds; the clip lasts one.
+    alone = film.found([mask(body(i), leg(i)) if i < 2 else mask() for i in range(FRAMES)])
+    assert alone[4].any() and not alone[-1].any()
+
+
+def test_a_thing_that_leaves_leaves_nothing_behind() -> None:
+    film = Film()
+    gone = 10
+    film.frames[gone:] = film.frames[0]
+    film.frames[gone:, 14:50, 6:26] = film.frames[0][14:50, 70:90]
+    for maps in (film.motion.flow_forward, film.motion.flow_backward):
+        maps[gone:] = 0
+    film.motion.visible_forward[gone - 1] = ~torch.from_numpy(mask(body(gone - 1), leg(gone - 1)))
+    found = film.found([mask(body(i), leg(i)) if i < gone else mask() for i in range(FRAMES)])
+    assert overlap(found[gone - 1], mask(body(gone - 1), leg(gone - 1))) > 0.85
+    assert np.mean(found[gone + 2 :]) < 0.005
+
+
+def test_who_reads_single_pictures_adds_to_a_thing_and_makes_none() -> None:
+    film, noticed = Film(), [mask(body(i)) for i in range(FRAMES)]
+    alive = np.full(HW, 0.05, np.float32)
+    alive[34:50] = 0.7
+    more, less = film.found(noticed, alive), film.found(noticed)
+    assert np.mean([frame[leg(i)].mean() for i, frame in enumerate(more)]) > 0.6
+    assert np.mean([frame[leg(i)].mean() for i, frame in enumerate(less)]) < 0.3
+    nobody = film.found([mask()] * FRAMES, np.full(HW, 0.9, np.float32))
+    assert not np.any(nobody)
+
+
+def test_the_same_clip_gives_the_same_masks() -> None:
+    noticed = [mask(body(i)) for i in range(FRAMES)]
+    assert np.array_equal(Film().found(noticed), Film().found(noticed))
+
+
+def test_flow_that_was_not_heard_says_little() -> None:
+    odds = flow_odds(np.array([[0.3, 0.5, 0.0, 1.0]], np.float32))
+    assert odds[0, 0] == pytest.approx(-0.4)
+    assert odds[0, 1] == pytest.approx(0, abs=1e-6)
+    assert odds[0, 2] == pytest.approx(-odds[0, 3])
+
+
+def test_colours_are_told_from_those_beside_and_unknown_ones_say_nothing() -> None:
+    lab = np.full((40, 40, 3), 128, np.float32)
+    lab[10:20, 10:20] = (220, 150, 100)
+    lab[0, 0] = (20, 70, 180)
+    thing, nothing = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
+    thing[10:20, 10:20] = True
+    told = hues.likelier([hues.index(lab)] * 3, [thing, nothing, thing], [nothing] * 3, 0, 0.5)
+    assert told(0)[15, 15] == pytest.approx(3) and told(0)[30, 15] == pytest.approx(-3)
+    assert told(0)[0, 0] == pytest.approx(0, abs=1e-6), "a colour that was seen on neither"
+    assert not told(1).any(), "a frame of which nothing is known"
+    assert hues.index(lab).min() >= 0
+    unsure = hues.likelier([hues.index(lab)], [thing], [~thing], 0, 0.5)
+    assert not unsure(0).any(), "nothing beside is sure to be none"
+
+
+def test_what_parts_from_a_thing_that_was_heard_is_as_good_as_heard() -> None:
+    film = Film()
+    label = [np.where(mask(leg(i)), 2, np.where(mask(body(i)), 1, 0)).astype(np.int32) for i in range(FRAMES)]
+    for i in range(8):
+        label[i][leg(i)] = 1
+    moving = torch.from_numpy(np.stack([mask(body(i)) for i in range(FRAMES)])).half()
+    heard = objects.heard(label, film.motion.replace(moving=moving))
+    assert all(np.array_equal(a, b) for a, b in zip(heard, label, strict=True))
+    apart = [np.where(mask((slice(54, 62), slice(60, 90))), 2, frame == 1).astype(np.int32) for frame in label]
+    heard = objects.heard(apart, film.motion.replace(moving=moving))
+    assert max(int(frame.max()) for frame in heard) == 1, "what never touched it is not"

@@ -41,12 +41,9 @@ def agree(
     count, looked = np.zeros_like(own), np.zeros_like(own)
     mass = np.maximum(weight[i], 1e-3)
     mean = own * mass
-    grid = homogeneous(rig.hw)
     for j in others:
-        turn, shift = (x.astype(np.float32) for x in rig.warp(i, j))
-        p = (grid @ turn.T.astype(np.float64)).astype(np.float32) + own[..., None] * shift
-        z = np.maximum(p[..., 2], 1e-3)
-        x, y = p[..., 0] / z - 0.5, p[..., 1] / z - 0.5
+        x, y, depth = rig.places(i, j, own)
+        z = np.maximum(depth, np.float32(1e-3))
         found = cv2.remap(rho[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
         trust = cv2.remap(weight[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
         # A point at inverse depth rho here is at rho / z there, and the other way round.

@@ -9,6 +9,7 @@ stays an edge, since a median is one of the values that it is taken of. How many
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from jaxtyping import Float32
 from numpy import ndarray as Array
 
 from fourd.depth.common import Rig
+from fourd.workers import each
 
 _AWAY = (-8, -4, -2, -1, 1, 2, 4, 8)
 """Frames that are asked."""
@@ -39,7 +41,7 @@ def steadied(
         trust: How far each is to be trusted, above 0.
     """
     for _ in range(_ROUNDS):
-        rho = [_voted(rig, i, rho, trust) for i in range(len(rho))]
+        rho = list(each(partial(_voted, rig, rho=rho, trust=trust), range(len(rho))))
     return rho
 
 

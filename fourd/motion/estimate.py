@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from jaxtyping import Bool, Float32
 
 from fourd.checked import checked
 from fourd.events import Progress, Steps
 from fourd.motion.dominant import moving_guess
 from fourd.motion.flow import Dis, consistent, grey, map_size
 from fourd.types import Clip, Motion
+from fourd.workers import each
 
 
 @checked
@@ -28,23 +33,40 @@ def estimate(clip: Clip) -> Steps[Motion]:
     forward, backward = (np.zeros((t, *hw, 2), np.float16) for _ in range(2))
     seen_forward, seen_backward = (np.zeros((t, *hw), bool) for _ in range(2))
     moving = np.zeros((t, *hw), np.float16)
-    dis = Dis()
-    here = grey(pictures[0], hw)
-    for i in range(t - 1):
-        yield Progress("motion", i, t)
-        there = grey(pictures[i + 1], hw)
+    held = threading.local()
+
+    def between(i: int) -> _Pair | None:
+        here, there = (grey(pictures[k], hw) for k in (i, i + 1))
         # Pairs of equal pictures are common (duplicated frames), and DIS is not exactly zero on them.
         if np.array_equal(here, there):
+            return None
+        held.dis = getattr(held, "dis", None) or Dis()
+        f, b = held.dis(here, there), held.dis(there, here)
+        seen = consistent(f, b), consistent(b, f)
+        return _Pair(f, b, *seen, moving_guess(f, seen[0]), moving_guess(b, seen[1]))
+
+    for i, pair in enumerate(each(between, range(t - 1))):
+        yield Progress("motion", i, t)
+        if pair is None:
             seen_forward[i] = seen_backward[i + 1] = True
-        else:
-            f, b = dis(here, there), dis(there, here)
-            forward[i], backward[i + 1] = f, b
-            seen_forward[i], seen_backward[i + 1] = consistent(f, b), consistent(b, f)
-            _merge(moving, i, moving_guess(f, seen_forward[i]))
-            _merge(moving, i + 1, moving_guess(b, seen_backward[i + 1]))
-        here = there
+            continue
+        forward[i], backward[i + 1] = pair.forward, pair.backward
+        seen_forward[i], seen_backward[i + 1] = pair.seen_forward, pair.seen_backward
+        _merge(moving, i, pair.moving)
+        _merge(moving, i + 1, pair.moving_after)
     yield Progress("motion", t, t)
     return Motion(*(torch.from_numpy(a) for a in (forward, backward, seen_forward, seen_backward, moving)))
+
+
+class _Pair(NamedTuple):
+    """What two neighbouring frames say: flow from the first to the second and back, and what moves in either."""
+
+    forward: Float32[np.ndarray, "h w 2"]
+    backward: Float32[np.ndarray, "h w 2"]
+    seen_forward: Bool[np.ndarray, "h w"]
+    seen_backward: Bool[np.ndarray, "h w"]
+    moving: Float32[np.ndarray, "h w"] | None
+    moving_after: Float32[np.ndarray, "h w"] | None
 
 
 def _merge(moving: np.ndarray, i: int, guess: np.ndarray | None) -> None:

@@ -77,8 +77,12 @@ def consistent(there: Float32[np.ndarray, "h w 2"], back: Float32[np.ndarray, "h
     ``|there + back|^2 < 0.01 (|there|^2 + |back|^2) + 0.5``.
     """
     h, w = there.shape[:2]
-    landed = grid((h, w)) + there
-    inside = (landed > 0).all(-1) & (landed[..., 0] < w) & (landed[..., 1] < h)
-    returned = sample(back, landed)
-    gap = ((there + returned) ** 2).sum(-1)
-    return inside & (gap < 0.01 * ((there**2).sum(-1) + (returned**2).sum(-1)) + 0.5)
+    across, down = there[..., 0], there[..., 1]
+    x, y = (np.arange(w, dtype=np.float32) + np.float32(0.5)) + across, down.copy()
+    y += np.arange(h, dtype=np.float32)[:, None] + np.float32(0.5)
+    inside = (x > 0) & (x < w) & (y > 0) & (y < h)
+    returned = sample(back, np.stack([x, y], -1))
+    ahead, beside = returned[..., 0], returned[..., 1]
+    gap = (across + ahead) ** 2 + (down + beside) ** 2
+    lengths = (across**2 + down**2) + (ahead**2 + beside**2)
+    return inside & (gap < 0.01 * lengths + 0.5)

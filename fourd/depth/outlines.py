@@ -60,10 +60,16 @@ _ROUNDS = 2
 """How often colours are learnt, the first time from what was noticed."""
 
 
-def flow_odds(says: Float32[Array, "h w"]) -> Float32[Array, "h w"]:
-    """Log-odds of moving, from the probability that flow gives."""
-    p = np.clip(says, 0.02, 0.98)
+def flow_odds(motion: Motion, i: int, hw: tuple[int, int]) -> Float32[Array, "h w"]:
+    """Log-odds of moving in frame ``i``, from the probability that flow gives."""
+    says = motion.moving[i].cpu().numpy().astype(np.float32)
+    p = np.clip(cv2.resize(says, hw[::-1], interpolation=cv2.INTER_AREA), 0.02, 0.98)
     return np.where((p > UNHEARD[0]) & (p < UNHEARD[1]), np.float32(_UNKNOWN), np.log(p / (1 - p))).astype(np.float32)
+
+
+def covered(mask: Bool[Array, "h2 w2"], hw: tuple[int, int]) -> Bool[Array, "h w"]:
+    """Pixels of a smaller map that a mask covers by half."""
+    return cv2.resize(mask.astype(np.float32), (hw[1], hw[0]), interpolation=cv2.INTER_AREA) >= 0.5
 
 
 class Outlines:
@@ -94,21 +100,27 @@ class Outlines:
         self._seeds: list[Bool[Array, "h w"]] = []
 
     def add(
-        self, flow: Float32[Array, "h w"], colour: Float32[Array, "h w"], alive: Float32[Array, "h3 w3"] | None
+        self, flow: Float32[Array, "h w"], colour: Float32[Array, "h w"], alive: Float32[Array, "h3 w3"] | None = None
     ) -> None:
         """Note what is known of the next frame.
 
         Args:
             flow: Log-odds of moving by flow.
             colour: Log-odds by how the picture differs from the still world; 0 where nobody can say.
-            alive: Probability that this could walk or drive away, at any size; None if nobody says.
+            alive: See ``told``.
         """
         small = shrink(self._picture(len(self._flow)), self._hw)
         self._index.append(hues.index(lab(small)))
         self._seeds.append(whole(_probability(_spread(flow + colour, small))) > MOVING)
         self._flow.append(flow)
         self._colour.append(colour)
-        self._lives.append(np.zeros_like(flow) if alive is None else _lives(alive, self._hw))
+        self._lives.append(np.zeros_like(flow))
+        self.told(len(self._lives) - 1, alive)
+
+    def told(self, i: int, alive: Float32[Array, "h3 w3"] | None) -> None:
+        """Note what in frame ``i`` could walk or drive away, as a probability at any size; None if nobody says."""
+        if alive is not None:
+            self._lives[i] = _lives(alive, self._hw)
 
     def noticed(self, i: int) -> bool:
         """Whether anything was noticed to move in frame ``i``."""

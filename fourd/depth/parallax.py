@@ -35,11 +35,12 @@ from fourd.depth import (
 from fourd.depth.backdrop import Backdrop
 from fourd.depth.common import STAGE, UNHEARD, Rig, check, moving_mask, shrink, working_hw
 from fourd.depth.guess import Guess
-from fourd.depth.outlines import Outlines, flow_odds
+from fourd.depth.outlines import Outlines, covered, flow_odds
 from fourd.depth.reading import Reader
 from fourd.depth.single import SinglePictures
 from fourd.events import Progress, Steps, Warned
 from fourd.types import Cameras, Clip, DepthMaps, Motion
+from fourd.workers import each
 
 _STANDS, _MAY_MOVE = UNHEARD
 """Probability of moving on its own below which matching may be sure of a pixel: where flow cannot be believed, matching
@@ -141,15 +142,21 @@ class _Work:
         partners = _partners(self.near)
         slack = 0.5 * self.step
         fused, known = {}, {}
-        for i, others in enumerate(partners):
-            count, fused[i], _ = consistency.agree(self.rig, i, others, self.rho, self.sure, slack)
-            agreed = np.clip((count - 0.5) / 1.5, 0, 1) * np.clip(self.sure[i] * 2, 0, 1)
-            known[i] = (agreed * matching.solid(fused[i] / self.step, agreed > 0)).astype(np.float32)
-        for i, others in enumerate(partners):
-            lent, votes = consistency.lend(self.rig, i, others, fused, known, slack)
+
+        def agreed(i: int) -> tuple[Array, Array]:
+            count, mean, _ = consistency.agree(self.rig, i, partners[i], self.rho, self.sure, slack)
+            share = np.clip((count - 0.5) / 1.5, 0, 1) * np.clip(self.sure[i] * 2, 0, 1)
+            return mean, (share * matching.solid(mean / self.step, share > 0)).astype(np.float32)
+
+        def lent(i: int) -> tuple[Array, Array]:
+            given, votes = consistency.lend(self.rig, i, partners[i], fused, known, slack)
             take = (known[i] < 0.5) & (votes >= 2)
-            self.rho[i] = np.where(take, lent, fused[i])
-            self.sure[i] = np.where(take, 0.6, known[i]).astype(np.float32)
+            return np.where(take, given, fused[i]), np.where(take, 0.6, known[i]).astype(np.float32)
+
+        for i, found in enumerate(each(agreed, range(len(partners)))):
+            fused[i], known[i] = found
+        for i, found in enumerate(each(lent, range(len(partners)))):
+            self.rho[i], self.sure[i] = found
 
     def finish(self, cameras: Cameras, middle: float) -> Steps[DepthMaps]:
         """Complete every frame, find what moves and place it, find the sky, and bring all to full size."""
@@ -162,20 +169,21 @@ class _Work:
             shape.append(guess.seen)
             alive.append(guess.alive)
             yield Progress(STAGE, t + i, 3 * t)
-        moving = yield from self._moving([self._completed(i, flat, behind[i], farthest)[0] for i in range(t)], alive)
 
-        small = [_shrunk(mask, self.rig.hw) for mask in moving]
+        def completed(i: int) -> tuple[Array, Array, Array]:
+            return self._completed(i, flat, behind[i], farthest)
+
+        moving = yield from self._moving([filled for filled, _, _ in each(completed, range(t))], alive)
+
+        small = [covered(mask, self.rig.hw) for mask in moving]
         things = movers.Things(self.motion, self.rig, small)
-        alone, trusted, planes = [], [], []
         for i in range(t):
             self.sure[i] = np.where(things.label[i] > 0, 0, self.sure[i]).astype(np.float32)
-            for parts, part in zip(
-                (alone, trusted, planes), self._completed(i, flat, behind[i], farthest), strict=True
-            ):
-                parts.append(part)
+        alone, trusted, planes = zip(*each(completed, range(t)), strict=True)
         still = steady.steadied(self.rig, alone, trusted)
-        for i, filled in enumerate(still):
-            right = trust.confidence(steady.agreement(self.rig, i, still, alone), self.sure[i] > 0.5, planes[i])
+        agreements = each(lambda i: steady.agreement(self.rig, i, still, alone), range(t))
+        for i, (filled, agreement) in enumerate(zip(still, agreements, strict=True)):
+            right = trust.confidence(agreement, self.sure[i] > 0.5, planes[i])
             things.look(i, filled, shape[i])
             if self.low == 0:
                 blue, pale = sky.find(self.small(i), self.rho[i], self.sure[i], max(2 * self.step, 1.5 * farthest))
@@ -186,13 +194,16 @@ class _Work:
 
         size = (t, *self.clip.hw)
         depth_m, confidence = torch.empty(size), torch.empty(size)
-        for i in range(t):
+
+        def enlarged(i: int) -> tuple[Array, Array, Array]:
             rho = fill.enlarge(self.rho[i], self.small(i), self.full(i))
             rho, laid = movers.paint(rho, moving[i], regions[i])
             sure = cv2.resize(self.sure[i], self.clip.hw[::-1], interpolation=cv2.INTER_LINEAR)
-            sure[laid], moving[i] = movers.CONFIDENCE, laid
-            depth = np.divide(1 / middle, rho, out=np.full_like(rho, np.inf), where=rho > 0)
-            depth_m[i], confidence[i] = torch.from_numpy(depth), torch.from_numpy(sure)
+            sure[laid] = movers.CONFIDENCE
+            return np.divide(1 / middle, rho, out=np.full_like(rho, np.inf), where=rho > 0), sure, laid
+
+        for i, (depth, sure, laid) in enumerate(each(enlarged, range(t))):
+            depth_m[i], confidence[i], moving[i] = torch.from_numpy(depth), torch.from_numpy(sure), laid
         yield Progress(STAGE, 3 * t, 3 * t)
         # Lengths inside are `middle` times those outside.
         unit_m = None if guess.unit_m is None else guess.unit_m * middle
@@ -215,9 +226,7 @@ class _Work:
         backdrop, t = Backdrop(self.rig, self.full, still, self.moving), len(self.clip)
         outlines = Outlines(self.full, self.motion, self.rig.hw, self.clip.frame_s)
         for i in range(t):
-            flow_says = self.motion.moving[i].cpu().numpy().astype(np.float32)
-            says = cv2.resize(flow_says, self.rig.hw[::-1], interpolation=cv2.INTER_AREA)
-            outlines.add(flow_odds(says), backdrop.odds(i), alive[i])
+            outlines.add(flow_odds(self.motion, i, self.rig.hw), backdrop.odds(i), alive[i])
             yield Progress(STAGE, 2 * t + i, 3 * t)
         return list(outlines.masks())
 
@@ -238,8 +247,3 @@ def _partners(near: list[list[int]]) -> list[list[int]]:
             if len(partners[j]) < _PARTNERS and near[j]:
                 partners[j].add(i)
     return [sorted(js) for js in partners]
-
-
-def _shrunk(mask: Bool[Array, "h2 w2"], hw: tuple[int, int]) -> Bool[Array, "h w"]:
-    """Pixels of a smaller map that a mask covers by half."""
-    return cv2.resize(mask.astype(np.float32), (hw[1], hw[0]), interpolation=cv2.INTER_AREA) >= 0.5

@@ -11,15 +11,20 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray as Array
 
 from fourd.depth import fill, movers
-from fourd.depth.common import STAGE, Rig, carried, check, moving_mask, shrink, working_hw
+from fourd.depth.backdrop import Backdrop
+from fourd.depth.common import STAGE, UNHEARD, Rig, carried, check, moving_mask, shrink, working_hw
+from fourd.depth.outlines import Outlines, covered, flow_odds
 from fourd.depth.reading import Reader, Reading, confidence, fitted
 from fourd.depth.still import StillWorld, keys
 from fourd.events import Progress, Steps
 from fourd.types import Cameras, Clip, DepthMaps, Motion
+
+_TRAVEL_PX = 2.0
+"""A camera that goes so far, in pixels that something at the typical depth moves by, still stands."""
 
 
 class SinglePictures:
@@ -54,30 +59,60 @@ class SinglePictures:
         # One frame lent the world its scale; where frames speak of metres, all are asked.
         unit_m = float(np.median(metres)) if len(metres) == len(chosen) else None
 
-        things = movers.Things(motion, rig)
-        before: Reading | None = None
+        moving, shape = yield from self._moving(clip, rig, motion, world, len(chosen), total)
+        things = movers.Things(motion, rig, [covered(mask, rig.hw) for mask in moving])
         for i in range(len(clip)):
-            shape = None
-            if moving_mask(motion, i, rig.hw).any():
-                picture = clip.frames[i].cpu().numpy()
-                # Told what it said of the frame before, a model changes its mind less.
-                before = self._reader.look(picture, None if before is None else carried(before.rho, motion, i))
-                shape = fitted(before, shrink(picture, rig.hw))
-            else:
-                before = None
-            things.look(i, world.seen_from(i), shape)
-            yield Progress(STAGE, len(chosen) + i + 1, total)
+            things.look(i, world.seen_from(i), shape.get(i))
         regions = things.placed()
         depth_m, sure = torch.empty((len(clip), *clip.hw)), torch.empty((len(clip), *clip.hw))
         for i in range(len(clip)):
             picture = clip.frames[i].cpu().numpy()
             rho = fill.enlarge(world.seen_from(i), shrink(picture, rig.hw), picture)
-            rho, laid = movers.paint(rho, moving_mask(motion, i, clip.hw), regions[i])
+            rho, laid = movers.paint(rho, moving[i], regions[i])
             known = _resized(trust.seen_from(i), clip.hw)
-            known[laid] = movers.CONFIDENCE
+            known[laid], moving[i] = movers.CONFIDENCE, laid
             depth_m[i], sure[i] = torch.from_numpy((unit_m or 1.0) / rho), torch.from_numpy(known)
             yield Progress(STAGE, len(chosen) + len(clip) + i + 1, total)
-        return DepthMaps(depth_m=depth_m, confidence=sure, K=cameras.K, metric=unit_m is not None)
+        return DepthMaps(depth_m, sure, cameras.K, unit_m is not None, torch.from_numpy(np.stack(moving)))
+
+    def _moving(
+        self, clip: Clip, rig: Rig, motion: Motion, world: StillWorld, done: int, total: int
+    ) -> Steps[tuple[list[Bool[Array, "h w"]], dict[int, Float32[Array, "h2 w2"]]]]:
+        """What moves in each frame, at full size; and the shapes of frames in which something was noticed to."""
+
+        def picture(i: int) -> UInt8[Array, "h w 3"]:
+            return clip.frames[i].numpy(force=True)
+
+        outlines = Outlines(picture, motion, rig.hw, clip.frame_s)
+        # The cameras' unit is the scene's typical depth.
+        still = [world.seen_from(i) for i in range(len(clip))]
+        middle = float(np.median(still[0]))
+        still = [(rho / middle).astype(np.float32) for rho in still]
+        backdrop = None
+        if _stands(rig):
+            backdrop = Backdrop(
+                rig, picture, still, [moving_mask(motion, i, rig.hw, UNHEARD[1]) for i in range(len(clip))]
+            )
+        shape: dict[int, Float32[Array, "h2 w2"]] = {}
+        before: Reading | None = None
+        for i in range(len(clip)):
+            colour = np.zeros(rig.hw, np.float32) if backdrop is None else backdrop.odds(i)
+            outlines.add(flow_odds(motion, i, rig.hw), colour)
+            if outlines.noticed(i):
+                # Told what it said of the frame before, a model changes its mind less.
+                before = self._reader.look(picture(i), None if before is None else carried(before.rho, motion, i))
+                shape[i] = fitted(before, shrink(picture(i), rig.hw))
+                outlines.told(i, before.alive)
+            else:
+                before = None
+            yield Progress(STAGE, done + i + 1, total)
+        return list(outlines.masks()), shape
+
+
+def _stands(rig: Rig) -> bool:
+    """Whether the camera's place changes so little that one still world looks the same from all."""
+    away = rig.world_from_cam[:, :3, 3] - rig.world_from_cam[:, :3, 3].mean(0)
+    return float(rig.K[:, 0, 0].max() * np.linalg.norm(away, axis=1).max()) < _TRAVEL_PX
 
 
 def _resized(values: Float32[Array, "h w"], hw: tuple[int, int]) -> Float32[Array, "h2 w2"]:

@@ -132,7 +132,9 @@ def test_the_same_clip_gives_the_same_masks() -> None:
 
 
 def test_flow_that_was_not_heard_says_little() -> None:
-    odds = flow_odds(np.array([[0.3, 0.5, 0.0, 1.0]], np.float32))
+    motion = Film().motion
+    motion.moving[0, :, :4] = torch.tensor([0.3, 0.5, 0.0, 1.0]).half()
+    odds = flow_odds(motion, 0, HW)
     assert odds[0, 0] == pytest.approx(-0.4)
     assert odds[0, 1] == pytest.approx(0, abs=1e-6)
     assert odds[0, 2] == pytest.approx(-odds[0, 3])

@@ -16,8 +16,10 @@ from benchmarks.covisible import covisible
 from benchmarks.truth import Truth, View
 from fourd import events, native
 from fourd.filling import single
+from fourd.geometry import clock, survey
 from fourd.inpaint import Holes, Inpainter, Pictures
 from fourd.render import holes, render
+from fourd.scene import Scene
 from fourd.types import Cameras, Frames, Splats
 
 MOMENTS = 8
@@ -25,6 +27,9 @@ MOMENTS = 8
 
 COVERED = 0.5
 """Pixels covered less are empty."""
+
+ORBITS, TURNS = 3, 13
+"""Moments at which an orbit is looked at for what shows through, and views of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +153,24 @@ def flicker(made: Filler, before: Splats, view: View, truth: Truth) -> float:
         return math.nan
     rgb = made.pictures(cameras).rgb
     return float((rgb[1:] - rgb[:-1]).abs().mean(-1)[:, part].mean())
+
+
+def open_shares(splats: Splats, cameras: Cameras, range_deg: float) -> dict[str, float]:
+    """Which shares of pictures are covered by less than half, and less than nine tenths: whole orbits, at some moments.
+
+    Returns:
+        "half" and "tenth": shares of all pixels of alpha below 0.5 and below 0.9.
+    """
+    focus_m, below = Scene(splats, cameras).focus_m(), {"half": 0.5, "tenth": 0.9}
+    turns = torch.linspace(-range_deg, range_deg, TURNS, dtype=torch.float64).deg2rad()
+    picked = clock.spread(len(cameras), ORBITS).repeat_interleave(TURNS)
+    views = survey.turned(cameras[picked], focus_m, turns.repeat(len(picked) // TURNS))
+    total = dict.fromkeys(below, 0.0)
+    for i in range(len(views)):
+        alpha = render(splats, views[i : i + 1]).alpha
+        for name, limit in below.items():
+            total[name] += float((alpha < limit).double().mean()) / len(views)
+    return total
 
 
 def change_db(before: Splats, after: Splats, cameras: Cameras) -> float:

@@ -89,6 +89,7 @@ def judge(known: Truth, options: Options) -> dict[str, Any]:
         figures["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         same = row in ("plain", "ours")  # The others are not filled scenes of all frames.
         figures["change_db"] = filling.change_db(scene.splats, made.splats, known.cameras) if same else None
+        figures["open"] = filling.open_shares(made.splats, known.cameras, options.range_deg) if same else None
         figures["views"] = {}
         for view in known.views:
             picked = [len(view) // 2] if row == "alone" else list(range(len(view)))
@@ -186,8 +187,12 @@ def main(options: Options) -> int:
             "Evidence fills of the holes of single frames: " + ", ".join(f"{k} {v:.0%}" for k, v in told.items())
         )
         for row in figures["scenes"][-1]["rows"]:
-            change = "" if row["change_db"] is None else f"; filmed pixels change by {row['change_db']:.1f} dB"
-            console.print(f"{row['title']}: {row['seconds']:.0f} s; at most {row['memory_mb']:.0f} MB so far{change}")
+            said = f"{row['title']}: {row['seconds']:.0f} s; at most {row['memory_mb']:.0f} MB so far"
+            if row["change_db"] is not None:
+                half, tenth = (f"{row['open'][name]:.2%}" for name in ("half", "tenth"))
+                said += f"; filmed pixels change by {row['change_db']:.1f} dB;"
+                said += f" orbits are covered by less than half in {half} and by less than 0.9 in {tenth}"
+            console.print(said)
     return 0
 
 

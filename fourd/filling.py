@@ -31,6 +31,10 @@ _LEARNING, _FILLING, _BACKS = 0.5, 0.93, 0.95
 """How far the progress is when the clip is learnt, when all is filled, and when what moves has a back."""
 _THROUGH = 0.95
 """A camera that looked so much deeper than a large surface, in inverse depth, looked through it."""
+_DEEPER = 1.5
+"""What is laid behind cracks lies so many times as far off at most, so that what was filmed hides it wholly."""
+_FOUND = 1.001
+"""What was moved as far as it may be, but for so little, has found no place there."""
 _NEAREST = 0.2
 """Nothing is made up nearer than this, in distances of the nearest thing that a view sees."""
 
@@ -75,6 +79,7 @@ def fill(
     picked = clock.spread(len(cameras), _WITNESSES)
     filmed = holes.look(splats, cameras[picked])
     unseen = Unseen(filmed.inverse_depth, filmed.known & ~filmed.crack, cameras[picked])
+    opaque = Unseen(filmed.inverse_depth, filmed.known & ~filmed.crack, cameras[picked], filmed.thin | filmed.crack)
     standing = filmed if len(still) == len(splats) else holes.look(still, cameras[picked])
     bounds = layout.found(standing.inverse_depth, standing.known & ~standing.crack, cameras[picked], seed)
     beyond = torch.stack([_beyond(standing, bounds, cameras[picked], i) for i in range(len(picked))])
@@ -87,12 +92,12 @@ def fill(
     made: list[Splats] = []
     for k, ring in enumerate(rings):
         seen = holes.look(Splats.concat([still, *made]), ring)
-        if bool((seen.hole | seen.crack).any()) and bool(seen.known.any()):
+        if bool((seen.hole | seen.crack | seen.thin).any()) and bool(seen.known.any()):
             asked = _asked(seen, ring, unseen, bounds, doors)
             filling = inpainter.fill(_together(asked, still, cameras, ring), seed + k)
             start, end = (_LEARNING + (_FILLING - _LEARNING) * x / len(rings) for x in (k, k + 1))
             filled = yield from _part(filling, start, end)
-            made += [_lifted(seen, filled, asked, ring, unseen, i) for i in range(len(ring))]
+            made += [_lifted(seen, filled, asked, ring, unseen, opaque, i) for i in range(len(ring))]
     bodies = yield from _part(backs.grow(splats, cameras, Splats.concat([still, *made])), _FILLING, _BACKS)
     solid = Splats.concat([splats, bodies])
     if not made:
@@ -151,8 +156,10 @@ def _beyond(seen: holes.Seen, bounds: Layout, cameras: Cameras, i: int) -> torch
     return seen.known[i] & ~seen.crack[i] & (number >= 0) & (seen.inverse_depth[i] < _THROUGH * inverse)
 
 
-def _lifted(seen: holes.Seen, filled: Pictures, asked: Holes, ring: Cameras, unseen: Unseen, i: int) -> Splats:
-    """What was filled into one view, and its closed cracks, as splats where no source camera looked."""
+def _lifted(
+    seen: holes.Seen, filled: Pictures, asked: Holes, ring: Cameras, unseen: Unseen, opaque: Unseen, i: int
+) -> Splats:
+    """What was filled into one view, and what belongs behind its cracks, as splats where no source camera looked."""
     assert asked.surface is not None and asked.lies is not None
     hole, known, camera = seen.hole[i], seen.known[i], ring[i : i + 1]
     far = float(seen.inverse_depth[seen.known].min()) / 2  # Further off than all that was filmed: the sky's depth.
@@ -160,9 +167,15 @@ def _lifted(seen: holes.Seen, filled: Pictures, asked: Holes, ring: Cameras, uns
     placed = hole & (asked.surface[i] >= 0)
     inverse = torch.where(placed, asked.lies[i].clamp(min=far), inverse)
     # The filling reaches a little under what it is attached to, so that no seam opens from elsewhere.
-    wanted = hole | seen.crack[i] | surfaces.attached(inverse, known, hole)
+    wanted = hole | surfaces.attached(inverse, known, hole)
     inverse = torch.where(placed, inverse, unseen.nearest(camera, wanted & ~placed, inverse))
-    return invent.invented(filled.rgb[i], inverse, wanted, camera)
+    # Behind what is torn lies what hides best: a little further off, what was filmed may be whole before it.
+    lining = holes.lining(seen, i)
+    lies = unseen.nearest(camera, lining.wanted, lining.inverse_depth.clamp(min=far))
+    hidden = opaque.nearest(camera, lining.wanted, lies, _DEEPER)
+    rgb = torch.where(lining.wanted[..., None], lining.rgb, filled.rgb[i])
+    inverse = torch.where(lining.wanted, torch.where(hidden * _DEEPER > lies * _FOUND, hidden, lies), inverse)
+    return invent.invented(rgb, inverse, wanted | lining.wanted, camera)
 
 
 def _part(work: Steps[T], start: float, end: float) -> Steps[T]:

@@ -45,6 +45,9 @@ _MORE = 0.6
 COVERED = 0.5
 """Pixels covered more were filmed; as ``Frames.hole``."""
 
+FAINTEST = 0.9 / 255
+"""Splats of less opacity than 1/255 are not drawn; a little less, so that rounding decides nothing."""
+
 _SHARPENED = 2
 """How often a filled picture is drawn again to sharpen its discs."""
 
@@ -107,7 +110,7 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt
     """
     picked = clock.spread(len(cameras), _COMPARED)
     cameras, film = cameras[picked], filmed[picked]
-    before = [_draw(splats, cameras, i) for i in range(len(cameras))]
+    before = [_draw(_alive(splats, cameras, i), cameras, i) for i in range(len(cameras))]
     pixels = sum(int((had.alpha > COVERED).sum()) for had in before)
     budget, bearable = (3 * pixels * 10 ** (-limit / 10) for limit in (UNCHANGED_DB, _BEARABLE_DB))
     count, changes = len(invented), [math.inf] * len(before)
@@ -133,14 +136,20 @@ def _harm(
 ) -> tuple[float, Tensor]:
     """How much one filmed picture changes, summed squares, and how much of it goes with each splat if it goes."""
     opacity = invented.opacity.clone().requires_grad_(True)
-    both = Splats.concat([splats, invented])
-    after = _draw(both.replace(opacity=torch.cat([splats.opacity, opacity])), cameras, i).rgb
+    both = Splats.concat([_alive(splats, cameras, i), invented.replace(opacity=opacity)])
+    after = _draw(both, cameras, i).rgb
     there = before.alpha > COVERED
     truth = film[there].float() / 255
     worse = (after.detach()[there] - truth).square() - (before.rgb[there] - truth).square()
     change = (after - before.rgb)[there].square()
     (by_opacity,) = torch.autograd.grad((change * torch.where(worse > 0, 1.0, _CLOSER)).sum(), opacity)
     return float(change.detach().sum()), (by_opacity * invented.opacity).clamp(min=0)
+
+
+def _alive(splats: Splats, cameras: Cameras, i: int) -> Splats:
+    """Those that can be seen at the moment of a picture: most that move live at others."""
+    age = (float(cameras.time_s[i]) - splats.time_s) / splats.duration_s
+    return splats[splats.opacity * torch.exp(-age.square() / 2) > FAINTEST]
 
 
 def _draw(splats: Splats, cameras: Cameras, i: int) -> native.Picture:

@@ -19,27 +19,37 @@ from fourd.types import Cameras
 BEHIND = 0.01
 """So much further off than what was seen, relatively, is behind it: discs on a slant are a little deep."""
 
+FARTHEST = 60.0
+"""How many times as far off as it is wanted a point may be moved."""
+
 _STEPS = 24
 """Places along a ray that are tried from the wanted one to the farthest."""
 _HALVINGS = 4
-_FARTHEST = 60.0
-"""How many times as far off as it is wanted a point may be moved."""
 
 
 class Unseen:
     """The space that some cameras did not look through."""
 
-    def __init__(self, inverse_depth: Float32[Tensor, "m h w"], known: Bool[Tensor, "m h w"], cameras: Cameras) -> None:
+    def __init__(
+        self,
+        inverse_depth: Float32[Tensor, "m h w"],
+        known: Bool[Tensor, "m h w"],
+        cameras: Cameras,
+        thin: Bool[Tensor, "m h w"] | None = None,
+    ) -> None:
         """Keep what was seen.
 
         Args:
             inverse_depth: What each camera saw, in 1/m along its optical axis.
             known: Where it saw something; elsewhere it looked through nothing that we know of.
             cameras: Of these maps, at their size.
+            thin: Where what it saw hides nothing, so that nothing may stand there or beside it.
         """
         inverse = torch.where(known, inverse_depth, torch.inf)
         # The farthest of the pixels around: beside an outline, only what stands behind both sides of it is hidden.
         self._nearest = -F.max_pool2d(-inverse[:, None], 5, 1, 2)[:, 0] / (1 + BEHIND)
+        if thin is not None:
+            self._nearest[F.max_pool2d(thin.float()[:, None], 3, 1, 1)[:, 0] > 0] = 0.0
         self._cameras = cameras
         self._cam_from_world = poses.inverse(cameras.world_from_cam)
 
@@ -61,7 +71,11 @@ class Unseen:
 
     @checked
     def nearest(
-        self, camera: Cameras, wanted: Bool[Tensor, "h w"], inverse_depth: Float32[Tensor, "h w"]
+        self,
+        camera: Cameras,
+        wanted: Bool[Tensor, "h w"],
+        inverse_depth: Float32[Tensor, "h w"],
+        farthest: float = FARTHEST,
     ) -> Float32[Tensor, "h w"]:
         """Move pixels of a camera away from it, each to the nearest place on its ray where it is allowed.
 
@@ -69,6 +83,7 @@ class Unseen:
             camera: One.
             wanted: Which pixels.
             inverse_depth: Where they would be, in 1/m; positive.
+            farthest: How many times as far off a pixel may be moved.
 
         Returns:
             Inverse depth, never more than before; that of the farthest place tried where none is allowed.
@@ -76,12 +91,12 @@ class Unseen:
         pose = camera.world_from_cam[0]
         ray = pinhole.rays(camera.K[0], camera.hw)[wanted] @ pose[:3, :3].mT
         result = inverse_depth.clone()
-        result[wanted] = self._along(pose[:3, 3], ray, inverse_depth[wanted])
+        result[wanted] = self._along(pose[:3, 3], ray, inverse_depth[wanted], farthest)
         return result
 
-    def _along(self, origin_m: Tensor, ray: Tensor, inverse: Tensor) -> Tensor:
+    def _along(self, origin_m: Tensor, ray: Tensor, inverse: Tensor, farthest: float) -> Tensor:
         """What is at inverse depth w stands at ``origin_m + ray / w``."""
-        shares = torch.logspace(0, -1, _STEPS, base=_FARTHEST, dtype=inverse.dtype).tolist()
+        shares = torch.logspace(0, -1, _STEPS, base=farthest, dtype=inverse.dtype).tolist()
         good, bad = torch.full_like(inverse, shares[-1]), torch.ones_like(inverse)
         left = torch.arange(len(inverse))
         for share in shares:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -31,6 +32,14 @@ FRINGE_PX = 2
 SLACK = 1.1
 """How much nearer than the further of its two sides a filling may be."""
 
+NEIGHBOURHOODS_PX = (2, 4, 8)
+"""So far around a thin place its background is looked for; further only if there is none."""
+
+BACKGROUND = 0.9
+"""What is at least so near as the farthest around, in inverse depth, is background too."""
+
+FARTHER = 0.995
+"""A lining lies a little behind the farthest that it continues, in inverse depth."""
 
 THING = 0.05
 """Things go on behind what hides them for so much of the picture's width."""
@@ -50,6 +59,17 @@ class Seen:
     """Regions that nothing covers, with the fringe around them: all the rest."""
     crack: Bool[Tensor, "n h w"]
     """The part of ``known`` that no splat covers."""
+    thin: Bool[Tensor, "n h w"]
+    """The part of ``known`` that splats cover, but not wholly: what is black behind them shines through."""
+
+
+class Lining(NamedTuple):
+    """What belongs behind cracks and thin places of a picture."""
+
+    rgb: Float32[Tensor, "h w 3"]
+    inverse_depth: Float32[Tensor, "h w"]
+    wanted: Bool[Tensor, "h w"]
+    """Where; elsewhere the maps are those of the picture."""
 
 
 @checked
@@ -82,7 +102,35 @@ def _look(splats: Splats, cameras: Cameras, i: int) -> tuple[Tensor, ...]:
         known,
         hole,
         crack,
+        sure & (raster.alpha < WHOLE),
     )
+
+
+@checked
+def lining(seen: Seen, i: int) -> Lining:
+    """What to lay behind the cracks and thin places of picture ``i``, and behind the pixels beside them.
+
+    It continues the farthest that is around: before an outline that is torn the background, on a torn surface the
+    surface itself.
+    """
+    loose = seen.crack[i] | seen.thin[i]
+    solid, wanted = seen.known[i] & ~loose, grown(loose, 1) & ~seen.hole[i]
+    rgb, inverse = seen.rgb[i].clone(), seen.inverse_depth[i].clone()
+    left, (h, w) = wanted.clone(), wanted.shape
+    for radius in NEIGHBOURHOODS_PX:
+        row, column = torch.nonzero(left).unbind(1)
+        step = torch.arange(-radius, radius + 1)
+        y, x = (row[:, None, None] + step[:, None]), (column[:, None, None] + step)
+        at = (y.clamp(0, h - 1) * w + x.clamp(0, w - 1)).flatten(1)
+        there, around = solid.flatten()[at], seen.inverse_depth[i].flatten()[at]
+        farthest = torch.where(there, around, torch.inf).amin(1)
+        some = farthest.isfinite()
+        at, there, around, farthest, row, column = (v[some] for v in (at, there, around, farthest, row, column))
+        ground = (there & (BACKGROUND * around <= farthest[:, None]))[..., None]
+        rgb[row, column] = (seen.rgb[i].reshape(-1, 3)[at] * ground).sum(1) / ground.sum(1)
+        inverse[row, column] = FARTHER * farthest
+        left[row, column] = False
+    return Lining(rgb, inverse, wanted & ~left)
 
 
 @checked

@@ -101,6 +101,20 @@ def test_unchanged_splats_change_nothing_and_flicker_is_seen() -> None:
 
 
 @pytest.mark.needs("native")
+def test_open_pixels_are_counted_over_whole_orbits() -> None:
+    known = worlds.world([0.0, 0.5, 1.0], [0.0, 0.0, 0.0])
+    one = Splats(
+        torch.tensor([[0.0, 0.0, 4.0]]), torch.tensor([[1.0, 0, 0, 0]]), torch.full((1, 3), 50.0),
+        torch.tensor([0.8]), torch.zeros(1, 1, 3), torch.zeros(1, 3), torch.zeros(1), torch.full((1,), torch.inf),
+        torch.zeros(1, dtype=torch.uint8),
+    )  # fmt: skip
+    # A veil over everything lets a fifth through; two of them a twenty-fifth; and nothing lets all.
+    assert filling.open_shares(one, known.cameras, 20.0) == pytest.approx({"half": 0.0, "tenth": 1.0})
+    assert filling.open_shares(Splats.concat([one, one]), known.cameras, 20.0) == pytest.approx({"half": 0, "tenth": 0})
+    assert filling.open_shares(one[:0], known.cameras, 20.0) == pytest.approx({"half": 1.0, "tenth": 1.0})
+
+
+@pytest.mark.needs("native")
 def test_evidence_is_all_or_nothing_where_other_moments_know_all_or_nothing() -> None:
     cameras = Cameras(
         *(getattr(worlds.cameras([0.0, 0.0], [0.0, 1.0]), n) for n in ("K", "world_from_cam", "hw", "time_s"))
@@ -133,6 +147,7 @@ def test_a_scene_of_the_stage_is_judged_from_end_to_end(tmp_path: Path) -> None:
     assert empty["none"] > 0.2 > 0.1 > empty["plain"] and empty["telea"] == 0
     psnr = {name: row["views"]["R20"]["unseen"]["psnr"] for name, row in rows.items()}
     assert min(psnr["telea"], psnr["copy"], psnr["alone"], psnr["plain"]) > psnr["none"] + 3
+    assert rows["telea"]["open"] is None and 0 <= rows["plain"]["open"]["half"] <= rows["plain"]["open"]["tenth"] < 0.2
     assert rows["plain"]["change_db"] > 50 and rows["telea"]["change_db"] is None
     assert (tmp_path / "figures" / "room-R20.png").is_file()
     assert 0 <= figures["scenes"][0]["evidence"]["R20"] <= 1

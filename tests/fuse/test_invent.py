@@ -72,3 +72,14 @@ def test_what_it_would_not_see_stays() -> None:
         assert len(events.result(invent.unobtrusive(filmed, made, cameras, clip))) > 0.97 * len(made)
     assert len(events.result(invent.unobtrusive(filmed, far[:0], cameras, clip))) == 0
     assert len(events.result(invent.unobtrusive(filmed[:0], far, cameras, clip))) == len(far), "nothing was filmed"
+
+
+def test_what_lives_at_other_moments_is_left_out_and_not_missed() -> None:
+    cameras = worlds.cameras(frames=3, travel_m=0.1)
+    splats = _all(4.0)
+    late = splats.replace(time_s=splats.time_s + 0.5, duration_s=torch.full_like(splats.duration_s, 0.1))
+    both = Splats.concat([late, splats, late.replace(time_s=late.time_s * 0 + float(cameras.time_s[1]))])
+    alive = invent._alive(both, cameras, 1)
+    assert len(splats) < len(alive) < len(both)
+    at = cameras.K[1], cameras.world_from_cam[1], cameras.hw, float(cameras.time_s[1])
+    assert torch.equal(native.draw(alive, *at).rgb, native.draw(both, *at).rgb)

@@ -68,3 +68,17 @@ def test_an_endless_sky_leaves_only_the_farthest_place() -> None:
     wanted = torch.ones(worlds.HW, dtype=torch.bool)
     placed = sky.nearest(cameras, wanted, torch.full(worlds.HW, 0.5))
     assert bool((placed > 0).all()) and float(placed.max()) == pytest.approx(0.5 / 60)
+
+
+def test_what_hides_nothing_forbids_all_that_is_behind_it() -> None:
+    cameras = worlds.cameras(frames=1)
+    _, depth_m, _ = worlds.draw(cameras)
+    thin = torch.zeros_like(depth_m, dtype=torch.bool)
+    thin[0, 24, 34] = True
+    strict = Unseen(1 / depth_m, torch.ones_like(thin), cameras, thin)
+    wanted = torch.zeros(worlds.HW, dtype=torch.bool)
+    wanted[24, 34] = wanted[24, 30] = True
+    inverse = torch.full(worlds.HW, 1 / 3.0)
+    placed = strict.nearest(cameras, wanted, inverse, 1.5)
+    assert float(placed[24, 30]) == pytest.approx(1 / 3), "hidden where it is"
+    assert float(placed[24, 34]) == pytest.approx(1 / 4.5), "nowhere hidden, so as far off as it may be moved"

@@ -98,3 +98,40 @@ def test_nothing_at_all_is_one_hole() -> None:
     splats, cameras = _wall(0.0)
     seen = holes.look(splats[:0], cameras)
     assert bool(seen.hole.all()) and not bool(seen.known.any())
+
+
+@pytest.mark.needs("native")
+def test_behind_a_crack_and_beside_it_the_wall_goes_on() -> None:
+    cracked = holes.look(*_wall(0.12))
+    lining = holes.lining(cracked, 0)
+    assert bool((cracked.thin & cracked.crack).any()) is False and bool(lining.wanted[cracked.crack[0]].all())
+    assert int(lining.wanted.sum()) > int(cracked.crack.sum()), "and what is beside it"
+    there = lining.wanted
+    torch.testing.assert_close(lining.inverse_depth[there], torch.full_like(lining.inverse_depth[there], 0.4975))
+    torch.testing.assert_close(
+        lining.rgb[there], torch.tensor([0.8, 0.5, 0.5]).expand(int(there.sum()), 3), atol=0.01, rtol=0
+    )
+    assert torch.equal(lining.rgb[~there], cracked.rgb[0][~there])
+
+
+def test_behind_a_torn_outline_lies_the_farther_of_its_sides() -> None:
+    inverse = torch.full((1, *HW), 0.25)
+    inverse[..., 40:] = 1.0
+    rgb = torch.zeros(1, *HW, 3)
+    rgb[..., 40:, :] = 1.0
+    thin = torch.zeros(1, *HW, dtype=torch.bool)
+    thin[:, 30, 39:42] = True
+    none = torch.zeros_like(thin)
+    lining = holes.lining(holes.Seen(rgb, inverse, ~none, none, none, thin), 0)
+    assert torch.equal(lining.wanted, _mask(_box(29, 32, 38, 43)))
+    assert bool((lining.rgb[29:32, 38:42] == 0).all()) and bool((lining.rgb[29:32, 42] == 1).all())
+    # From the last column the background is out of reach.
+    torch.testing.assert_close(lining.inverse_depth[30, 38:42], torch.full((4,), 0.25 * holes.FARTHER))
+
+
+def test_where_nothing_is_whole_or_nothing_is_torn_nothing_is_laid() -> None:
+    all_ = torch.ones(1, *HW, dtype=torch.bool)
+    seen = holes.Seen(torch.zeros(1, *HW, 3), torch.ones(1, *HW), all_, ~all_, ~all_, all_)
+    assert not bool(holes.lining(seen, 0).wanted.any())
+    whole = holes.Seen(torch.zeros(1, *HW, 3), torch.ones(1, *HW), all_, ~all_, ~all_, ~all_)
+    assert not bool(holes.lining(whole, 0).wanted.any())

@@ -8,7 +8,7 @@ stays an edge, since a median is one of the values that it is taken of. How many
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import cv2
@@ -31,7 +31,7 @@ _SAME = 0.05
 
 
 def steadied(
-    rig: Rig, rho: list[Float32[Array, "h w"]], trust: list[Float32[Array, "h w"]]
+    rig: Rig, rho: Sequence[Float32[Array, "h w"]], trust: Sequence[Float32[Array, "h w"]]
 ) -> list[Float32[Array, "h w"]]:
     """The same inverse depths, each frame's brought in line with those around it.
 
@@ -42,11 +42,11 @@ def steadied(
     """
     for _ in range(_ROUNDS):
         rho = list(each(partial(_voted, rig, rho=rho, trust=trust), range(len(rho))))
-    return rho
+    return list(rho)
 
 
 def agreement(
-    rig: Rig, i: int, rho: list[Float32[Array, "h w"]], before: list[Float32[Array, "h w"]]
+    rig: Rig, i: int, rho: Sequence[Float32[Array, "h w"]], before: Sequence[Float32[Array, "h w"]]
 ) -> Float32[Array, "h w"]:
     """Which share of the frames around frame ``i`` had by themselves come to what is now believed of it.
 
@@ -69,7 +69,7 @@ def agreement(
 
 
 def _said(
-    rig: Rig, i: int, own: Float32[Array, "h w"], rho: list[Float32[Array, "h w"]]
+    rig: Rig, i: int, own: Float32[Array, "h w"], rho: Sequence[Float32[Array, "h w"]]
 ) -> Iterator[tuple[Float32[Array, "h w"], int, tuple[Array, Array]]]:
     """Ask the frames around about the pixels of frame ``i``.
 
@@ -94,7 +94,7 @@ def _sampled(rho: Float32[Array, "h w"], x: Array, y: Array) -> Float32[Array, "
 
 
 def _voted(
-    rig: Rig, i: int, rho: list[Float32[Array, "h w"]], trust: list[Float32[Array, "h w"]]
+    rig: Rig, i: int, rho: Sequence[Float32[Array, "h w"]], trust: Sequence[Float32[Array, "h w"]]
 ) -> Float32[Array, "h w"]:
     own = rho[i]
     said: list[Array] = [own]

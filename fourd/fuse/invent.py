@@ -48,6 +48,9 @@ COVERED = 0.5
 FAINTEST = 0.9 / 255
 """Splats of less opacity than 1/255 are not drawn; a little less, so that rounding decides nothing."""
 
+REACH_SIGMA = 4.0
+"""A splat is fainter than 1/255 from 3.33 standard deviations on."""
+
 _SHARPENED = 2
 """How often a filled picture is drawn again to sharpen its discs."""
 
@@ -110,7 +113,10 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt
     """
     picked = clock.spread(len(cameras), _COMPARED)
     cameras, film = cameras[picked], filmed[picked]
-    before = [_draw(_alive(splats, cameras, i), cameras, i) for i in range(len(cameras))]
+    lasts = torch.isinf(splats.duration_s)
+    still, passing = splats[lasts], splats[~lasts]
+    alive = [torch.nonzero(_lives(passing, float(t)))[:, 0] for t in cameras.time_s]
+    before = [_draw(Splats.concat([still, passing[alive[i]]]), cameras, i) for i in range(len(cameras))]
     pixels = sum(int((had.alpha > COVERED).sum()) for had in before)
     budget, bearable = (3 * pixels * 10 ** (-limit / 10) for limit in (UNCHANGED_DB, _BEARABLE_DB))
     count, changes = len(invented), [math.inf] * len(before)
@@ -118,8 +124,10 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt
         harm = torch.zeros(len(invented))
         for i, had in enumerate(before):
             if changes[i] > budget / len(before) / 2:  # Pictures that hardly change are not drawn again.
-                changes[i], by_splat = _harm(splats, invented, cameras, i, had, film[i])
-                harm += by_splat
+                at = torch.nonzero(_near_view(invented, cameras, i))[:, 0]
+                around = Splats.concat([still, passing[alive[i]]])
+                changes[i], by_splat = _harm(around, invented[at], cameras, i, had, film[i])
+                harm[at] += by_splat
             yield Progress("inpaint", k * len(cameras) + i + 1, _ROUNDS * len(cameras))
         change = sum(changes)
         enough = bearable if len(invented) <= (1 - _GONE) * count else budget
@@ -136,7 +144,7 @@ def _harm(
 ) -> tuple[float, Tensor]:
     """How much one filmed picture changes, summed squares, and how much of it goes with each splat if it goes."""
     opacity = invented.opacity.clone().requires_grad_(True)
-    both = Splats.concat([_alive(splats, cameras, i), invented.replace(opacity=opacity)])
+    both = Splats.concat([splats, invented.replace(opacity=opacity)])
     after = _draw(both, cameras, i).rgb
     there = before.alpha > COVERED
     truth = film[there].float() / 255
@@ -146,10 +154,23 @@ def _harm(
     return float(change.detach().sum()), (by_opacity * invented.opacity).clamp(min=0)
 
 
-def _alive(splats: Splats, cameras: Cameras, i: int) -> Splats:
-    """Those that can be seen at the moment of a picture: most that move live at others."""
-    age = (float(cameras.time_s[i]) - splats.time_s) / splats.duration_s
-    return splats[splats.opacity * torch.exp(-age.square() / 2) > FAINTEST]
+def _lives(splats: Splats, time_s: float) -> Bool[Tensor, " n"]:
+    """Which can be seen at a moment: most that move live at others."""
+    age = (time_s - splats.time_s) / splats.duration_s
+    return splats.opacity * torch.exp(-age.square() / 2) > FAINTEST
+
+
+def _near_view(splats: Splats, cameras: Cameras, i: int) -> Bool[Tensor, " n"]:
+    """Which still splats may reach into a picture; those that do not are not drawn."""
+    pose, K, (h, w) = cameras.world_from_cam[i], cameras.K[i], cameras.hw
+    place = (splats.mean_m - pose[:3, 3]) @ pose[:3, :3]
+    # A pixel more to each side: what is drawn is widened by a fraction of one.
+    corners = torch.tensor([[-1.0, -1.0], [w + 1.0, -1.0], [w + 1.0, h + 1.0], [-1.0, h + 1.0]])
+    y = (corners[:, 1] - K[1, 2]) / K[1, 1]
+    x = (corners[:, 0] - K[0, 2] - K[0, 1] * y) / K[0, 0]
+    ray = torch.stack([x, y, torch.ones(4)], 1)
+    inwards = torch.nn.functional.normalize(torch.linalg.cross(ray, ray.roll(-1, 0)), dim=1)
+    return ((place @ inwards.mT).amin(1) > -REACH_SIGMA * splats.scale_m.amax(1)) & (place[:, 2] > 0)
 
 
 def _draw(splats: Splats, cameras: Cameras, i: int) -> native.Picture:

@@ -79,7 +79,18 @@ def test_what_lives_at_other_moments_is_left_out_and_not_missed() -> None:
     splats = _all(4.0)
     late = splats.replace(time_s=splats.time_s + 0.5, duration_s=torch.full_like(splats.duration_s, 0.1))
     both = Splats.concat([late, splats, late.replace(time_s=late.time_s * 0 + float(cameras.time_s[1]))])
-    alive = invent._alive(both, cameras, 1)
+    alive = both[invent._lives(both, float(cameras.time_s[1]))]
     assert len(splats) < len(alive) < len(both)
     at = cameras.K[1], cameras.world_from_cam[1], cameras.hw, float(cameras.time_s[1])
     assert torch.equal(native.draw(alive, *at).rgb, native.draw(both, *at).rgb)
+
+
+def test_what_is_out_of_the_picture_is_left_out_and_not_missed() -> None:
+    cameras = worlds.cameras(frames=3, travel_m=3.0)
+    splats = _all(3.0)
+    near = invent._near_view(splats, cameras, 2)
+    assert 0 < int(near.sum()) < len(splats)
+    at = cameras.K[2], cameras.world_from_cam[2], cameras.hw, float(cameras.time_s[2])
+    assert torch.equal(native.draw(splats[near], *at).rgb, native.draw(splats, *at).rgb)
+    behind = splats.replace(mean_m=splats.mean_m - torch.tensor([0.0, 0.0, 6.0]))
+    assert not bool(invent._near_view(behind, cameras, 2).any())

@@ -39,7 +39,7 @@ _HALF_S = 0.7
 """Seconds after which this is half forgotten."""
 _LOST = 0.9
 """What is left of it where the flow cannot be followed."""
-_FADES = 2.0
+_FADES = 1.5
 """Log-odds of going on from frame to frame for what looks like a thing as much as like what is beside it; the colours
 add twice theirs. So what slips from a thing to the ground fades within some frames."""
 _NEWLY = 1.0

@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Float64
 
-from fourd.camera.model import Model, Seen, hat, orthonormal, rotation
+from fourd.camera.model import Model, Seen, orthonormal, rotation, tangent
+from fourd.native import bundle
 
 _FEWEST = 8
 _RANSAC_PX = 3.0
 _TRUSTED = 0.6
 """Share of the points at which a pose is good enough to try no other start."""
+_AT_ONCE = 64
+"""Cameras that are settled together."""
 
 
 def resect(
@@ -67,28 +71,30 @@ def settle(seen: Seen, model: Model, sigmas_px: tuple[float, ...], translation: 
     """
     if not len(seen.point):
         return model
-    part, points, frames = seen.compact()
-    settled = _settle(part, model.pick(points, frames), sigmas_px, translation)
-    return model.put(points, frames, settled)
+    # Points are held, so cameras know nothing of each other; a part at a time keeps matrices small.
+    for begin in range(0, seen.frames, _AT_ONCE):
+        here = (seen.frame >= begin) & (seen.frame < begin + _AT_ONCE)
+        if here.any():
+            part, points, frames = seen.pick(here).compact()
+            model = model.put(points, frames, _settle(part, model.pick(points, frames), sigmas_px, translation))
+    return model
 
 
 def _settle(seen: Seen, model: Model, sigmas_px: tuple[float, ...], translation: bool) -> Model:
-    by_frame = np.argsort(seen.frame, kind="stable")
-    starts = np.flatnonzero(np.diff(seen.frame[by_frame], prepend=-1))
+    columns = 6 if translation else 3
+    noted, basis, every = seen.noted(), torch.from_numpy(tangent(model.X)), np.arange(seen.frames)
 
     def over_frames(values: np.ndarray) -> np.ndarray:
-        return np.add.reduceat(values[by_frame], starts, axis=0)
+        return np.bincount(seen.frame, values, minlength=seen.frames)
 
-    columns = 6 if translation else 3
     for sigma in sigmas_px:
         damping = np.full(seen.frames, 1e-3)
         for _ in range(8):
             r = model.residual(seen)
             w = 1 / (1 + (r**2).sum(1) / sigma**2) ** 2
-            J = _pose_slopes(seen, model)[..., :columns] * np.sqrt(w)[:, None, None]
-            rw = r * np.sqrt(w)[:, None]
-            A = over_frames(J[:, 0, :, None] * J[:, 0, None] + J[:, 1, :, None] * J[:, 1, None])
-            b = over_frames(J[:, 0] * rw[:, :1] + J[:, 1] * rw[:, 1:])
+            found = bundle.equations(noted, model.guess(), torch.from_numpy(np.sqrt(w)), basis, columns)
+            blocks = found.U.numpy()[: -bundle.LENS, : -bundle.LENS].reshape(seen.frames, columns, seen.frames, columns)
+            A, b = blocks[every, :, every].copy(), found.pull.numpy()[: -bundle.LENS].reshape(seen.frames, columns)
             diagonal = np.arange(columns)
             A[:, diagonal, diagonal] += damping[:, None] * A[:, diagonal, diagonal] + 1e-9
             step = -np.linalg.solve(A, b[..., None])[..., 0]
@@ -107,17 +113,3 @@ def _settle(seen: Seen, model: Model, sigmas_px: tuple[float, ...], translation:
             if float(np.abs(step[better]).max(initial=0)) < 1e-6:
                 break
     return replace(model, R=orthonormal(model.R))
-
-
-def _pose_slopes(seen: Seen, model: Model) -> Float64[np.ndarray, "m 2 6"]:
-    """Derivatives of the residuals by a turn of the camera and by its shift."""
-    Y = model.in_camera(seen)
-    front = Y[:, 2] > 1e-6
-    z = np.where(front, Y[:, 2], 1.0)
-    J = np.zeros((len(z), 2, 3))
-    J[:, 0, 0] = J[:, 1, 1] = model.focal / z
-    J[:, :, 2] = -model.focal * Y[:, :2] / z[:, None] ** 2
-    J *= front[:, None, None]
-    X4 = model.X[seen.point, 3]
-    turned = Y - model.t[seen.frame] * X4[:, None]
-    return np.concatenate([-J @ hat(turned), J * X4[:, None, None]], 2)

@@ -45,7 +45,7 @@ class Options:
 
 def found(clip: Clip, depth: str) -> DepthMaps:
     """Depth as the pipeline finds it, at the clip's own size."""
-    config = pipeline.Config(depth=depth, size=None, quality="draft", inpaint="none")
+    config = pipeline.Config(depth=depth, size=None, inpaint="none")
     for event in pipeline.steps(clip, config):
         if isinstance(event, Finished) and isinstance(event.result, DepthMaps):
             return event.result

@@ -71,7 +71,8 @@ class Config:
     range_deg: float = 30.0
     """How far a camera may turn about the subject, to either side, before it comes upon what is not filled."""
     quality: Quality = "standard"
-    """How finely to fuse, and how long to fit what was fused to the clip; a draft is not fitted."""
+    """How finely to match and to fuse, and how long to fit what was fused to the clip; a draft is not fitted, and is
+    matched at half its size."""
     size: int | None = 640
     """Longer side of the working picture in pixels; pictures are never enlarged. None keeps the clip's size."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -218,7 +219,12 @@ def _depth_backend(config: Config) -> DepthBackend:
     if config.depth == "file" and config.depth_file is None:
         raise InputError("Config.depth is 'file' but Config.depth_file is not set; name the file to read.")
     if isinstance(config.depth, str) and config.depth != "file":
-        return depth.load(config.depth)
+        from fourd.depth.parallax import Parallax
+
+        backend = depth.load(config.depth)
+        return (
+            dataclasses.replace(backend, coarse=config.quality == "draft") if isinstance(backend, Parallax) else backend
+        )
     if not isinstance(config.depth, str | DepthMaps):
         return config.depth
 

@@ -47,7 +47,7 @@ def lift(
     Args:
         clip: A video, an animation, a picture, or a folder or glob of pictures.
         out: The scene to write; what is there is replaced.
-        quality: How finely to fuse: draft is quicker, high keeps more splats.
+        quality: How finely to match and to fuse: draft is quicker, high keeps more splats.
         size: Longer side of the working picture; pictures are never enlarged. 0 keeps the clip's own size.
         start: Where in the clip to begin.
         duration: How much of the clip to lift.

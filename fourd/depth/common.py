@@ -26,11 +26,20 @@ _LARGEST = 320
 _SMALLEST = 192
 """And at least, if the picture is that large."""
 
+_FINEST = 480
+"""Longer side of the map in which frames are matched, at most."""
+
 
 def working_hw(hw: tuple[int, int]) -> tuple[int, int]:
     """Half the size of the picture, within limits: half costs an eighth, and its noise averages out."""
     longer = max(hw)
     scale = min(1.0, min(max(longer / 2, _SMALLEST), _LARGEST) / longer)
+    return max(round(hw[0] * scale), 1), max(round(hw[1] * scale), 1)
+
+
+def matching_hw(hw: tuple[int, int]) -> tuple[int, int]:
+    """The picture's own size, within limits: what is thin, and where things end, is found there only."""
+    scale = min(1.0, _FINEST / max(hw))
     return max(round(hw[0] * scale), 1), max(round(hw[1] * scale), 1)
 
 

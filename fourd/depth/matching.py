@@ -18,8 +18,8 @@ _STEP = 7
 """Penalty for a step of one plane between neighbours, of a cost of 255."""
 _JUMP = 41
 """Penalty for a jump, where the picture has no edge."""
-_ISLAND = 30
-"""Pixels of the largest island that is not believed."""
+_ISLAND = 0.0014
+"""Share of the map that the largest island has which is not believed."""
 _COLOUR = 10.0
 """Distance in Lab that makes an edge."""
 
@@ -104,5 +104,5 @@ def solid(plane: Float32[Array, "h w"], known: Bool[Array, "h w"]) -> Bool[Array
         known: Which of them mean something.
     """
     steps = np.where(known, np.clip(plane * 16, 0, 32000), -1).astype(np.int16)
-    cv2.filterSpeckles(steps, -1, _ISLAND, 32)
+    cv2.filterSpeckles(steps, -1, round(_ISLAND * steps.size), 32)
     return steps >= 0

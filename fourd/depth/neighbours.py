@@ -8,14 +8,21 @@ from numpy import ndarray as Array
 
 from fourd.depth.common import Rig
 
-TARGETS_PX = (5.0, 10.0)
-"""Wanted shifts, in pixels of the working map, on either side in time."""
+_TARGETS = (0.021, 0.042)
+"""Wanted shifts, in lengths of the map's longer side, on either side in time."""
+_SHORTEST_PX = (5.0, 10.0)
+"""In small maps they are at least so long, for a shift is measured to a part of a pixel."""
 _LEAST_PX = 2.0
 """Below this a frame tells too little."""
 _OVERLAP = 0.6
 """Share of the picture that must be seen in the other frame."""
 _AWAY = sorted({round(1.18**k) for k in range(28)})
 """How many frames away a neighbour may be: every number up to 8, then ever fewer, up to 87."""
+
+
+def targets_px(hw: tuple[int, int]) -> list[float]:
+    """Wanted shifts in maps of a size, in pixels."""
+    return [max(share * max(hw), px) for share, px in zip(_TARGETS, _SHORTEST_PX, strict=True)]
 
 
 def shifts(rig: Rig, rho: float, i: int, others: list[int]) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
@@ -53,6 +60,7 @@ def choose(rig: Rig, rho: float, i: int) -> list[int]:
         Frame numbers: for each target shift the frame nearest to it, before and after frame i; where one side has
         none, from the other side. Empty if the camera does not travel near frame i.
     """
+    targets = targets_px(rig.hw)
     sides = []
     for way in (-1, 1):
         others = [i + way * away for away in _AWAY if 0 <= i + way * away < len(rig)]
@@ -63,7 +71,7 @@ def choose(rig: Rig, rho: float, i: int) -> list[int]:
     for side, other in (sides, sides[::-1]):
         reach = max((shift for shift, _ in other), default=0.0)
         # Where the other side does not reach far enough, at the ends of the clip, this side stands in.
-        wanted = [*TARGETS_PX, *(1.45 * t for t in TARGETS_PX if reach < 0.5 * t)]
+        wanted = [*targets, *(1.45 * t for t in targets if reach < 0.5 * t)]
         for target in wanted:
             left = [(abs(np.log(shift / target)), j) for shift, j in side if j not in chosen]
             if left and min(left)[0] < np.log(2):

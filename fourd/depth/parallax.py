@@ -33,7 +33,7 @@ from fourd.depth import (
     trust,
 )
 from fourd.depth.backdrop import Backdrop
-from fourd.depth.common import STAGE, UNHEARD, Rig, check, moving_mask, shrink, working_hw
+from fourd.depth.common import STAGE, UNHEARD, Rig, check, matching_hw, moving_mask, shrink, working_hw
 from fourd.depth.guess import Guess
 from fourd.depth.outlines import Outlines, covered, flow_odds
 from fourd.depth.reading import Reader
@@ -51,17 +51,19 @@ _HELD = 64
 """Frames whose features are kept at a time."""
 
 
+@dataclass(frozen=True)
 class Parallax:
     """Plane sweep between the frames of a camera that travels; a guess where it does not, and behind it."""
 
-    def __init__(self, reader: Reader | None) -> None:
-        """Take who guesses; None for the plain prior."""
-        self._reader = reader
+    reader: Reader | None
+    """Who guesses; None for the plain prior."""
+    coarse: bool = False
+    """Whether frames are matched at half their size, which takes a third of the time."""
 
     def __call__(self, clip: Clip, cameras: Cameras, motion: Motion) -> Steps[DepthMaps]:
         """See ``fourd.depth.Backend``."""
         check(clip, cameras, motion)
-        hw = working_hw(clip.hw)
+        hw = working_hw(clip.hw) if self.coarse else matching_hw(clip.hw)
         evidence = triangulate.gather(Rig.of(cameras, hw), motion)
         if evidence.travels():
             low, high, middle = evidence.span()
@@ -69,13 +71,13 @@ class Parallax:
             rig = Rig.of(cameras, hw, scale=middle)
             near = [neighbours.choose(rig, 1.0, i) for i in range(len(clip))]
             if any(near):
-                work = _Work(clip, motion, rig, near, low / middle, high / middle, self._reader)
+                work = _Work(clip, motion, rig, near, low / middle, high / middle, self.reader)
                 yield from work.match()
                 work.fuse()
                 return (yield from work.finish(cameras, middle))
-        instead = f"{self._reader.name}'s guess" if self._reader is not None else "a plain prior"
+        instead = f"{self.reader.name}'s guess" if self.reader is not None else "a plain prior"
         yield Warned(STAGE, f"The camera hardly travels, so depth cannot be measured: {instead} stands in.")
-        stand_in = SinglePictures(self._reader) if self._reader is not None else prior.load()
+        stand_in = SinglePictures(self.reader) if self.reader is not None else prior.load()
         return (yield from stand_in(clip, cameras, motion))
 
 

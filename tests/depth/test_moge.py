@@ -12,6 +12,7 @@ import torch
 
 from fourd import depth
 from fourd.depth import moge
+from fourd.depth.parallax import Parallax
 from fourd.errors import InputError, MissingError
 from tests.depth.planes import picture
 
@@ -47,9 +48,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 def test_moge_is_read_where_its_package_is(installed: list[dict[str, object]]) -> None:
     backend = depth.load("moge", size="large", revision="abc")
     assert installed == [dict(source="Ruicheng/moge-2-vitl-normal", revision="abc", local_files_only=True)]
-    assert isinstance(backend, depth.Backend) and backend._reader is not None
+    assert isinstance(backend, Parallax) and backend.reader is not None
     shown = picture()
-    said = backend._reader.look(shown)
+    said = backend.reader.look(shown)
     assert said.metric
     np.testing.assert_allclose(said.rho[:2], 1 / 1000)
     np.testing.assert_allclose(said.rho[2:], 1 / (1 + shown[2:, :, 0] / 255), rtol=1e-5)

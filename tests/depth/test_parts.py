@@ -8,7 +8,7 @@ import torch
 
 from fourd import depth
 from fourd.depth import fill, neighbours, prior, sky, triangulate
-from fourd.depth.common import Rig, working_hw
+from fourd.depth.common import Rig, matching_hw, working_hw
 from fourd.events import result
 from fourd.geometry.rigid import matrix_from_rotvec
 from fourd.types import Cameras
@@ -25,6 +25,12 @@ def test_working_size_is_half_within_limits() -> None:
     assert working_hw((1080, 1920)) == (180, 320)
     assert working_hw((90, 60)) == (90, 60)
     assert working_hw((1, 4000)) == (1, 320)
+
+
+def test_frames_are_matched_at_their_own_size_within_limits() -> None:
+    assert matching_hw((216, 384)) == (216, 384)
+    assert matching_hw((1920, 1080)) == (480, 270)
+    assert matching_hw((1, 4000)) == (1, 480)
 
 
 def test_warps_take_pixels_to_where_the_point_is_seen() -> None:
@@ -64,7 +70,7 @@ def test_neighbours_are_chosen_by_shift_and_not_by_number() -> None:
         rig = rig_of(world)
         chosen = neighbours.choose(rig, 1 / 3, 30)
         shift_px, _ = neighbours.shifts(rig, 1 / 3, 30, chosen)
-        wanted = np.array([*neighbours.TARGETS_PX[::-1], *neighbours.TARGETS_PX])
+        wanted = np.array([*neighbours.targets_px(rig.hw)[::-1], *neighbours.targets_px(rig.hw)])
         np.testing.assert_allclose(shift_px, wanted, rtol=0.25)
         at_the_end = neighbours.choose(rig, 1 / 3, 0)
         assert len(at_the_end) == 4

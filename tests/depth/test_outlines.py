@@ -8,7 +8,10 @@ import torch
 
 from fourd.depth import hues, objects
 from fourd.depth.outlines import Outlines, flow_odds
-from fourd.types import Motion
+from fourd.depth.reading import Reading
+from fourd.depth.single import SinglePictures
+from fourd.events import result
+from fourd.types import Cameras, Clip, Motion
 
 HW = (64, 96)
 FRAMES = 24
@@ -166,3 +169,35 @@ def test_what_parts_from_a_thing_that_was_heard_is_as_good_as_heard() -> None:
     apart = [np.where(mask((slice(54, 62), slice(60, 90))), 2, frame == 1).astype(np.int32) for frame in label]
     heard = objects.heard(apart, film.motion.replace(moving=moving))
     assert max(int(frame.max()) for frame in heard) == 1, "what never touched it is not"
+
+
+class Flat:
+    """Reads that all is equally far."""
+
+    name, overrules = "nobody", False
+
+    def look(self, picture: np.ndarray, before: np.ndarray | None = None) -> Reading:
+        one = np.ones(picture.shape[:2], np.float32)
+        return Reading(one, one, picture)
+
+
+def test_where_the_camera_stands_colours_before_the_still_world_make_things_whole() -> None:
+    film = Film()
+    moving = np.zeros((FRAMES, *HW), np.float32)
+    for i in range(FRAMES):
+        moving[i][body(i)] = 0.95  # Flow takes the leg to stand.
+    K = torch.tensor([[80.0, 0, HW[1] / 2], [0, 80, HW[0] / 2], [0, 0, 1]]).expand(FRAMES, 3, 3)
+    time_s = torch.arange(FRAMES, dtype=torch.float64) / 24
+    clip = Clip(torch.from_numpy(film.frames), time_s)
+    motion = film.motion.replace(moving=torch.from_numpy(moving).half())
+
+    def found(pose: torch.Tensor) -> np.ndarray:
+        maps = result(SinglePictures(Flat())(clip, Cameras(K, pose, HW, time_s), motion))
+        assert maps.moving is not None
+        return maps.moving.numpy()
+
+    stands, travels = torch.eye(4).repeat(FRAMES, 1, 1), torch.eye(4).repeat(FRAMES, 1, 1)
+    travels[:, 0, 3] = 0.2 * torch.arange(FRAMES)
+    truth = np.stack([mask(body(i), leg(i)) for i in range(FRAMES)])
+    assert overlap(found(stands), truth) > 0.85
+    assert overlap(found(travels), truth) < 0.85, "seen from elsewhere the still world is no backdrop"

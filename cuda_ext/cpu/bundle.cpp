@@ -11,17 +11,11 @@
 #include <stdexcept>
 #include <vector>
 
+#include "isa.h"
 #include "module.h"
 #include "parallel.h"
 
 namespace nb = nanobind;
-
-// As in sweep.cpp: without fused multiply-add, so that every version gives the same bits.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define FOURD_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define FOURD_CLONES
-#endif
 
 namespace {
 

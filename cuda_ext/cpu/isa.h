@@ -63,3 +63,11 @@ FOURD_INLINE int lowest_bit(unsigned bits) {
     static void name##_baseline parameters { name##_body arguments; }
 #define FOURD_CALL(isa, name, arguments) (static_cast<void>(isa), name##_baseline arguments)
 #endif
+
+// The simpler way, where the loader picks the widest version that runs. Contraction to fused multiply-add is
+// left out (avx2 alone has none), so that every version gives the same bits.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define FOURD_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define FOURD_CLONES
+#endif

@@ -11,18 +11,11 @@
 #include <limits>
 #include <vector>
 
+#include "isa.h"
 #include "module.h"
 #include "parallel.h"
 
 namespace nb = nanobind;
-
-// One source for old and new processors: the loader picks the widest version that runs. Contraction to
-// fused multiply-add is left out (avx2 alone has none), so that every version gives the same bits.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define FOURD_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define FOURD_CLONES
-#endif
 
 namespace {
 

@@ -19,10 +19,6 @@ from fourd.native import bundle
 UNIT = 384.0
 """Errors are counted in pixels of a picture this long, whatever the size of the clip."""
 HALF_PX = UNIT / 2
-NEAREST = 1e-6
-"""Points less than this in front of a camera are taken to be behind it."""
-BEHIND_PX = 50.0
-"""The error of an observation whose point is behind its camera."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,8 @@ class Options:
     """Longer side of the working picture in pixels."""
     fps: float = 24.0
     """Frames a second."""
+    quality: pipeline.Quality = "standard"
+    """As of ``fourd lift``: a draft is matched at half its size."""
 
 
 @dataclass(eq=False)
@@ -74,16 +76,16 @@ def part_of(event: Event, part: str) -> str:
     return part
 
 
-def timed(path: Path, seconds: float, size: int, fps: float) -> tuple[Clip, Stopwatch]:
+def timed(path: Path, seconds: float, options: Options) -> tuple[Clip, Stopwatch]:
     """Read a clip and find its depth, as the pipeline does.
 
     Raises:
         FourdError: If the clip cannot be read.
     """
     watch = Stopwatch()
-    clip = Clip.open(path, duration_s=seconds, fps=fps, size=size)
+    clip = Clip.open(path, duration_s=seconds, fps=options.fps, size=options.size)
     watch.enter("mask")
-    for event in pipeline.steps(clip, pipeline.Config(size=None, quality="draft", inpaint="none")):
+    for event in pipeline.steps(clip, pipeline.Config(size=None, quality=options.quality, inpaint="none")):
         watch.enter(part_of(event, watch.part))
         if isinstance(event, Finished) and isinstance(event.result, DepthMaps):
             break
@@ -101,7 +103,7 @@ def main(options: Options) -> None:
     table = Table("clip", "frames", "", *PARTS, "cameras", "all", "ms a frame", "MB", box=None)
     for path in options.clips:
         for seconds in sorted(options.seconds):
-            clip, watch = timed(path, seconds, options.size, options.fps)
+            clip, watch = timed(path, seconds, options)
             size = f"{clip.hw[1]}x{clip.hw[0]}"
             for kind, spent in (("wall", watch.wall), ("CPU", watch.cpu)):
                 every = sum(spent.values())

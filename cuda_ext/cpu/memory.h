@@ -23,7 +23,11 @@ constexpr size_t kLargePage = size_t{1} << 21;
 // system would clear fresh pages for every picture. What waits here is at most kRoom bytes.
 class Shelf {
   public:
+#if defined(__SANITIZE_ADDRESS__)
+    static constexpr size_t kRoom = 0;  // What was given back is gone, and who still reads it is caught.
+#else
     static constexpr size_t kRoom = size_t{1} << 27;
+#endif
 
     static Shelf& instance() {
         static Shelf* shelf = new Shelf;  // Never destroyed: buffers of other threads may outlive main().

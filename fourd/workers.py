@@ -16,7 +16,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def each(function: Callable[[A], B], things: Iterable[A]) -> Iterator[B]:
+def each(function: Callable[[A], B], things: Iterable[A], threads: int | None = None) -> Iterator[B]:
     """Results of a function for each of some things, in their order.
 
     The function must not depend on what it was called with before, nor change what it shares with itself: it is called
@@ -26,12 +26,13 @@ def each(function: Callable[[A], B], things: Iterable[A]) -> Iterator[B]:
     Args:
         function: What to do.
         things: With what.
+        threads: On how many; as many as torch may use, if not given.
 
     Example:
         >>> list(each(lambda x: x * x, range(5)))
         [0, 1, 4, 9, 16]
     """
-    threads = torch.get_num_threads()
+    threads = torch.get_num_threads() if threads is None else threads
     if threads == 1:
         yield from map(function, things)
         return

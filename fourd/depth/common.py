@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import cv2
 import numpy as np
@@ -107,13 +106,9 @@ class Rig:
         ahead = np.maximum(z, np.float32(1e-3))
         return x / ahead - np.float32(0.5), y / ahead - np.float32(0.5), z
 
-    @cached_property
-    def _grid(self) -> Float64[Array, "h w 3"]:
-        return homogeneous(self.hw)
-
     def rays(self, i: int) -> Float64[Array, "h w 3"]:
         """Directions through the pixel centres of frame i, with z = 1."""
-        return self._grid @ np.linalg.inv(self.K[i]).T
+        return homogeneous(self.hw) @ np.linalg.inv(self.K[i]).T
 
 
 def homogeneous(hw: tuple[int, int]) -> Float64[Array, "h w 3"]:
@@ -129,13 +124,18 @@ def shrink(picture: UInt8[Array, "h w 3"], hw: tuple[int, int]) -> UInt8[Array, 
     return cv2.resize(picture, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
-def moving_mask(motion: Motion, i: int, hw: tuple[int, int], threshold: float = MOVING) -> Bool[Array, "h w"]:
-    """Which pixels of frame i move on their own, at another size."""
+def moving_at(motion: Motion, i: int, hw: tuple[int, int]) -> Float32[Array, "h w"]:
+    """The probability that each pixel of frame i moves on its own, at another size."""
     moving = motion.moving[i].cpu().numpy().astype(np.float32)
     if moving.shape != hw:
         mode = cv2.INTER_AREA if moving.shape[0] > hw[0] else cv2.INTER_LINEAR
-        moving = cv2.resize(moving, (hw[1], hw[0]), interpolation=mode)
-    return moving > threshold
+        moving = np.asarray(cv2.resize(moving, (hw[1], hw[0]), interpolation=mode), np.float32)
+    return moving
+
+
+def moving_mask(motion: Motion, i: int, hw: tuple[int, int], threshold: float = MOVING) -> Bool[Array, "h w"]:
+    """Which pixels of frame i move on their own, at another size."""
+    return moving_at(motion, i, hw) > threshold
 
 
 def flow_at(motion: Motion, i: int, way: int, hw: tuple[int, int]) -> Float32[Array, "h w 2"]:

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float32, Int16, UInt8
 from numpy import ndarray as Array
 
 from fourd.depth import hues
-from fourd.depth.common import MOVING, UNHEARD, edges, flow_at, lab, shrink, visible_at
+from fourd.depth.common import MOVING, UNHEARD, edges, flow_at, lab, moving_at, shrink, visible_at
 from fourd.geometry.regions import whole
 from fourd.native import sweep
 from fourd.types import Motion
@@ -62,8 +62,7 @@ _ROUNDS = 2
 
 def flow_odds(motion: Motion, i: int, hw: tuple[int, int]) -> Float32[Array, "h w"]:
     """Log-odds of moving in frame ``i``, from the probability that flow gives."""
-    says = motion.moving[i].cpu().numpy().astype(np.float32)
-    p = np.clip(cv2.resize(says, hw[::-1], interpolation=cv2.INTER_AREA), 0.02, 0.98)
+    p = np.clip(moving_at(motion, i, hw), 0.02, 0.98)
     return np.where((p > UNHEARD[0]) & (p < UNHEARD[1]), np.float32(_UNKNOWN), np.log(p / (1 - p))).astype(np.float32)
 
 

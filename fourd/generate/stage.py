@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from fourd.generate import picture, truth
 from fourd.generate.props import Stage
 from fourd.generate.tracing import Geometry
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Sound
+from fourd.workers import each
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,16 +98,4 @@ def _in_order(
         frame = picture.take(geometry, cameras, i, hits, samples, rays)
         return frame, truth.of(geometry, cameras, i, hits)
 
-    workers = min(8, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: list[Future[tuple[np.ndarray, dict[str, np.ndarray]]]] = []
-        started = 0
-        try:
-            for _ in range(len(cameras)):
-                while started < len(cameras) and len(waiting) < workers + 1:
-                    waiting.append(pool.submit(work, started))
-                    started += 1
-                yield waiting.pop(0).result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    return each(work, range(len(cameras)), threads=min(8, os.cpu_count() or 1))

@@ -14,7 +14,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from fourd.native import loader
-from fourd.native.operators import define
+from fourd.native.operators import as_arrays, define
 
 LENS = 2
 """Unknowns of the lens."""
@@ -109,15 +109,11 @@ def points(
     return torch.ops.fourd.bundle_points(seen.first, seen.frame, *reduced[2:], change, per_camera)
 
 
-def _arrays(*tensors: Tensor) -> list:
-    return [x.contiguous().numpy() for x in tensors]
-
-
 def _residual(
     point: Tensor, frame: Tensor, xy: Tensor, pose: Tensor, X: Tensor, focal: float, bend: float, half_px: float
 ) -> Tensor:
     out = torch.empty_like(xy, memory_format=torch.contiguous_format)
-    loader.cpu().bundle_residual(*_arrays(point, frame, xy, pose, X), focal, bend, half_px, out.numpy())
+    loader.cpu().bundle_residual(*as_arrays(point, frame, xy, pose, X), focal, bend, half_px, out.numpy())
     return out
 
 
@@ -136,16 +132,27 @@ def _system(
     per_camera: int,
 ) -> tuple[Tensor, ...]:
     out = _empty_system(first, point, frame, xy, root, pose, X, focal, bend, half_px, basis, per_camera)
-    arrays = _arrays(first, frame, xy, root, pose, X, basis)
+    arrays = as_arrays(first, frame, xy, root, pose, X, basis)
     filled = (x.numpy() for x in out)
     loader.cpu().bundle_system(*arrays, focal, bend, half_px, per_camera, *filled, torch.get_num_threads())
     return out
 
 
 def _empty_system(
-    first: Tensor, point: Tensor, frame: Tensor, xy: Tensor, root: Tensor, pose: Tensor, X: Tensor, *rest: object
+    first: Tensor,
+    point: Tensor,
+    frame: Tensor,
+    xy: Tensor,
+    root: Tensor,
+    pose: Tensor,
+    X: Tensor,
+    focal: float,
+    bend: float,
+    half_px: float,
+    basis: Tensor,
+    per_camera: int,
 ) -> tuple[Tensor, ...]:
-    n, per_camera = len(X), int(rest[-1])  # type: ignore[call-overload]
+    n = len(X)
     unknowns = per_camera * len(pose) + LENS
     U, pull = xy.new_zeros(unknowns, unknowns), xy.new_zeros(unknowns)
     sizes = ((n, 3, 3), (n, 3), (3 * per_camera * len(frame),), (n, 3, LENS))
@@ -167,7 +174,7 @@ def _reduced(
     out = _empty_reduced(first, frame, U, pull, V, point_pull, W, W_lens, damping, per_camera)
     out[3].copy_(W)
     out[4].copy_(W_lens)
-    arrays, filled = _arrays(first, frame, U, pull, V, point_pull), (x.numpy() for x in out)
+    arrays, filled = as_arrays(first, frame, U, pull, V, point_pull), (x.numpy() for x in out)
     loader.cpu().bundle_reduced(*arrays, damping, per_camera, *filled, torch.get_num_threads())
     return out
 
@@ -189,7 +196,7 @@ def _points(
     per_camera: int,
 ) -> Tensor:
     out = torch.empty_like(half_pull, memory_format=torch.contiguous_format)
-    arrays = _arrays(first, frame, L, half, half_lens, half_pull, change)
+    arrays = as_arrays(first, frame, L, half, half_lens, half_pull, change)
     loader.cpu().bundle_points(*arrays, per_camera, out.numpy())
     return out
 

@@ -19,7 +19,7 @@ from fourd import poses
 from fourd.checked import checked
 from fourd.errors import InputError
 from fourd.native import loader
-from fourd.native.operators import define
+from fourd.native.operators import as_arrays, define
 
 
 class Planes(NamedTuple):
@@ -211,10 +211,6 @@ def _bytes(mask: Tensor) -> Tensor:
     return mask.contiguous().view(torch.uint8)
 
 
-def _arrays(*tensors: Tensor) -> list[np.ndarray]:
-    return [x.contiguous().numpy() for x in tensors]
-
-
 def _planes(
     depth_m: Tensor,
     confidence: Tensor,
@@ -226,7 +222,7 @@ def _planes(
     edge: Tensor,
 ) -> None:
     out = [x.numpy() for x in (inverse, sure, pitch_m, edge)]
-    loader.cpu().planes(*_arrays(depth_m, confidence, still, K), *out, torch.get_num_threads())
+    loader.cpu().planes(*as_arrays(depth_m, confidence, still, K), *out, torch.get_num_threads())
 
 
 def _consistency(
@@ -234,7 +230,7 @@ def _consistency(
 ) -> tuple[Tensor, ...]:
     out = tuple(torch.empty(inverse.shape[1:]) for _ in range(3))
     loader.cpu().consistency(
-        *_arrays(inverse, sure, K, pose), frame, list(others), tolerance, *_arrays(*out), torch.get_num_threads()
+        *as_arrays(inverse, sure, K, pose), frame, list(others), tolerance, *as_arrays(*out), torch.get_num_threads()
     )
     return out
 
@@ -253,7 +249,7 @@ def _redundant(
     pitch_m: Tensor,
 ) -> Tensor:
     explained = torch.empty(inverse.shape[1:], dtype=torch.uint8)
-    arrays, out = _arrays(inverse, sure, rgb, K, pose), [pitch_m.numpy(), explained.numpy()]
+    arrays, out = as_arrays(inverse, sure, rgb, K, pose), [pitch_m.numpy(), explained.numpy()]
     loader.cpu().redundant(*arrays, frame, list(earlier), tolerance, coarse, alike, *out, torch.get_num_threads())
     return explained
 
@@ -272,8 +268,8 @@ def _discs(
     n: int,
 ) -> tuple[Tensor, ...]:
     out = _no_discs(n)
-    arrays = _arrays(depth_m, place_m, _bytes(wanted), edge, rgb, K, pose)
-    loader.cpu().discs(*arrays, sigma_px, bare, behind, *_arrays(*out), torch.get_num_threads())
+    arrays = as_arrays(depth_m, place_m, _bytes(wanted), edge, rgb, K, pose)
+    loader.cpu().discs(*arrays, sigma_px, bare, behind, *as_arrays(*out), torch.get_num_threads())
     return out
 
 

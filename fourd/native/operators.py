@@ -7,7 +7,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 _LIBRARY = torch.library.Library("fourd", "FRAGMENT")
 
@@ -47,3 +49,8 @@ def define(
     if backward is not None:
         gradients, remember = backward
         torch.library.register_autograd(f"fourd::{name}", gradients, setup_context=remember, lib=_LIBRARY)
+
+
+def as_arrays(*tensors: Tensor) -> list[np.ndarray]:
+    """What kernels on the CPU take: the tensors' own memory where it lies without gaps, and copies where not."""
+    return [x.contiguous().numpy() for x in tensors]

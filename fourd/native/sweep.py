@@ -12,7 +12,7 @@ from torch import Tensor
 from fourd.checked import checked
 from fourd.errors import InputError
 from fourd.native import loader
-from fourd.native.operators import define
+from fourd.native.operators import as_arrays, define
 
 MAX_PENALTY = 8000
 """Largest penalty of ``semi_global``: sums of costs and penalties must fit into 16 bits."""
@@ -22,21 +22,21 @@ def _plane_sweep(
     reference: Tensor, others: Tensor, turn: Tensor, shift: Tensor, rho: Tensor, truncation: float
 ) -> Tensor:
     out = torch.empty((*reference.shape[:2], len(rho)), dtype=torch.uint8)
-    arrays = (x.contiguous().numpy() for x in (reference, others, turn, shift, rho))
+    arrays = as_arrays(reference, others, turn, shift, rho)
     loader.cpu().plane_sweep(*arrays, truncation, out.numpy(), torch.get_num_threads())
     return out
 
 
 def _semi_global(cost: Tensor, across: Tensor, down: Tensor, p1: int) -> tuple[Tensor, Tensor, Tensor]:
     plane, lead, residual = (torch.empty(cost.shape[:2], dtype=torch.float32) for _ in range(3))
-    arrays = (x.contiguous().numpy() for x in (cost, across, down))
+    arrays = as_arrays(cost, across, down)
     loader.cpu().semi_global(*arrays, p1, plane.numpy(), lead.numpy(), residual.numpy(), torch.get_num_threads())
     return plane, lead, residual
 
 
 def _smooth_along_edges(maps: Tensor, across: Tensor, down: Tensor, strength: float, rounds: int) -> Tensor:
     out = maps.clone(memory_format=torch.contiguous_format)
-    arrays = (x.contiguous().numpy() for x in (out, across, down))
+    arrays = as_arrays(out, across, down)
     loader.cpu().smooth_along_edges(*arrays, strength, rounds, torch.get_num_threads())
     return out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from fourd.errors import InputError
 def tensor(owner: str, name: str, value: object, shape: str, dtype: torch.dtype) -> Tensor:
     """Bring an array-like to a contiguous tensor of ``dtype`` and check its rank and fixed sizes."""
     try:
-        tensor = torch.as_tensor(value)
+        tensor = _as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{owner}.{name} must be an array [{shape}], not {type(value).__name__}.") from error
     wanted = shape.split()
@@ -26,6 +27,16 @@ def tensor(owner: str, name: str, value: object, shape: str, dtype: torch.dtype)
     if tensor.is_complex() or (not dtype.is_floating_point and tensor.dtype != dtype):
         raise InputError(f"{owner}.{name} has dtype {tensor.dtype}; it must be {dtype}.")
     return tensor.to(dtype).contiguous()
+
+
+def _as_tensor(value: object) -> Tensor:
+    """The numbers as a tensor, also of arrays that run backwards (``picture[..., ::-1]``) or cannot be written to."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (list, tuple)) and value and all(isinstance(part, Tensor) for part in value):
+        return torch.stack(list(value))
+    array = np.asarray(value, order="C")
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def finite(owner: str, name: str, tensor: Tensor) -> None:
@@ -56,7 +67,12 @@ def same_length(owner: str, **tensors: Tensor) -> None:
 
 
 class Noun:
-    """What all nouns share: replacing fields, and moving every tensor to a device."""
+    """What all nouns share: saying what they are, replacing fields, and moving every tensor to a device."""
+
+    def __repr__(self) -> str:
+        """Dtypes and shapes instead of the numbers, which would fill the screen."""
+        values = [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)]  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(f'{name}={_said(value)}' for name, value in values)})"
 
     def _set(self, **values: object) -> None:
         for name, value in values.items():
@@ -74,3 +90,10 @@ class Noun:
             if isinstance(value := getattr(self, f.name), Tensor)
         }
         return dataclasses.replace(self, **moved)  # type: ignore[type-var]
+
+
+def _said(value: object) -> str:
+    if not isinstance(value, Tensor):
+        return repr(value)
+    where = "" if value.device.type == "cpu" else f" on {value.device}"
+    return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}{where}"

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import math
 import time
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, no_type_check
 
 import torch
 import torch.nn.functional as F
 
 from fourd import camera, depth, events, formats, fuse, inpaint, motion, native
+from fourd.checked import checked
 from fourd.depth import Backend as DepthBackend
 from fourd.errors import InputError
 from fourd.events import Finished, Started, Steps, Warned
@@ -53,6 +56,7 @@ _BENT = (
 )
 
 
+@no_type_check  # It checks itself, in words of its own.
 @dataclass(frozen=True, eq=False)
 class Config:
     """How to lift a clip. The defaults suit a first look at any video on two CPU cores."""
@@ -62,9 +66,9 @@ class Config:
     depth: str | DepthMaps | DepthBackend = "parallax"
     """How to find depth: a backend's name, "file", the depth maps themselves, or the backend itself."""
     camera_file: Path | None = None
-    """With ``camera="file"``: transforms.json, a COLMAP model's folder, a TUM trajectory, or an .npz."""
+    """Cameras to read: transforms.json, a COLMAP model's folder, a TUM trajectory, or an .npz; ``camera`` is "file"."""
     depth_file: Path | None = None
-    """With ``depth="file"``: an .npz, or a folder of 16-bit PNGs."""
+    """Depth maps to read: an .npz, or a folder of 16-bit PNGs; ``depth`` is "file"."""
     inpaint: str | Inpainter | None = None
     """How to fill what nobody saw: an inpainter's name, or the inpainter itself; "none" leaves the holes. By default
     "embedded", which learns the clip for half a minute, and "stretch" for a draft."""
@@ -80,7 +84,31 @@ class Config:
     seed: int = 0
     """The same clip, configuration and seed give the same scene."""
 
+    def __post_init__(self) -> None:
+        """Refuse what no stage could make sense of, before any work."""
+        for name, known in (("quality", get_args(Quality)), ("device", ("cpu", "cuda"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"Config.{name} is {getattr(self, name)!r}; choose one of: {', '.join(known)}.")
+        for name in ("size", "seed"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) and not (name == "size" and value is None):
+                raise InputError(f"Config.{name} is {value!r}; it must be a whole number.")
+        if self.size is not None and self.size < 16:
+            raise InputError(f"Config.size is {self.size}; a working picture needs at least 16 pixels.")
+        for what in ("camera", "depth"):
+            file = getattr(self, f"{what}_file")
+            if file is None:
+                continue
+            if getattr(self, what) not in (
+                "file",
+                getattr(Config, what),
+            ):  # What is not the default was asked for, too.
+                raise InputError(f"Config.{what} and Config.{what}_file were both given; give one of them.")
+            object.__setattr__(self, what, "file")
+            object.__setattr__(self, f"{what}_file", Path(file))
 
+
+@checked
 def lift(clip: Clip, config: Config = Config()) -> Scene:
     """Turn a clip into a 4D scene. See ``steps`` for one that reports on the way.
 
@@ -90,6 +118,7 @@ def lift(clip: Clip, config: Config = Config()) -> Scene:
     return events.result(steps(clip, config))
 
 
+@checked
 def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     """Lift ``clip``, yielding an event whenever there is something to show.
 
@@ -185,8 +214,6 @@ def _at_size(clip: Clip, size: int | None) -> Clip:
     h, w = clip.hw
     if size is None or max(h, w) <= size:
         return clip
-    if size < 16:
-        raise InputError(f"Config.size is {size}; a working picture needs at least 16 pixels.")
     hw = tuple(max(2, 2 * round(x * size / max(h, w) / 2)) for x in (h, w))
     small = [F.interpolate(f.permute(2, 0, 1)[None].float(), hw, mode="area")[0].permute(1, 2, 0) for f in clip.frames]
     return clip.replace(frames=torch.stack([(s + 0.5).to(torch.uint8) for s in small]))
@@ -209,6 +236,7 @@ def _camera_backend(config: Config) -> camera.Backend:
             assert config.camera_file is not None  # Checked above.
             cameras = yield from formats.reading_cameras(config.camera_file, hw=clip.hw, time_s=clip.time_s)
         _fits("cameras", len(cameras), clip)
+        _alike(cameras.hw, clip)
         return cameras.resized(clip.hw).replace(time_s=clip.time_s)
 
     return given
@@ -256,6 +284,15 @@ def _inpainter(config: Config) -> Inpainter | None:
 def _fits(what: str, count: int, clip: Clip) -> None:
     if count != len(clip):
         raise InputError(f"{count} {what} were given for clip '{clip.name}', which has {len(clip)} frames.")
+
+
+def _alike(hw: tuple[int, int], clip: Clip) -> None:
+    h, w = clip.hw
+    if abs(math.log(hw[0] / hw[1] * w / h)) > 0.02 + 2 / min(h, w):  # Sizes were rounded to pixels.
+        raise InputError(
+            f"The cameras are for pictures of {hw[1]} x {hw[0]} and those of clip '{clip.name}' are {w} x {h}: the"
+            " proportions differ. Sizes are (height, width)."
+        )
 
 
 def _solves_cameras(config: Config) -> bool:

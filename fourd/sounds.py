@@ -12,7 +12,7 @@ from fourd import fields
 from fourd.errors import InputError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SoundSource(fields.Noun):
     """A part of a sound that comes from a place, which may move."""
 
@@ -35,7 +35,7 @@ class SoundSource(fields.Noun):
             raise InputError("SoundSource.time_s must hold at least one moment and increase strictly.")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sound(fields.Noun):
     """Sampled sound on the clock of the clip it belongs to."""
 

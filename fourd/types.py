@@ -42,7 +42,7 @@ class Limits:
     """Bytes of all frames kept, at the working size."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Clip(fields.Noun):
     """A video in memory: upright pictures at real times, and its sound."""
 
@@ -60,6 +60,9 @@ class Clip(fields.Noun):
         )
         fields.same_length("Clip", frames=self.frames, time_s=self.time_s)
         fields.finite("Clip", "time_s", self.time_s)
+        if not isinstance(self.sound, Sound | None):
+            what = type(self.sound).__name__
+            raise InputError(f"Clip.sound is a {what}; it must be a Sound(samples, rate_hz), or None.")
         if self.frames.numel() == 0:
             raise InputError(f"Clip '{self.name}' is empty: frames have shape {tuple(self.frames.shape)}.")
         if bool((self.time_s.diff() <= 0).any()):
@@ -112,7 +115,7 @@ class Clip(fields.Noun):
         return media.read(path, start_s=start_s, duration_s=duration_s, fps=fps, size=size, limits=limits)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cameras(fields.Noun):
     """Pinhole cameras, each with a moment."""
 
@@ -180,7 +183,7 @@ class Cameras(fields.Noun):
         return self.replace(world_from_cam=world_from_cam)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Motion(fields.Noun):
     """How the pixels of a clip move, and which of them move on their own.
 
@@ -219,7 +222,7 @@ class Motion(fields.Noun):
         return int(self.moving.shape[1]), int(self.moving.shape[2])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DepthMaps(fields.Noun):
     """Depth for every frame of a clip."""
 
@@ -289,7 +292,7 @@ class DepthMaps(fields.Noun):
         return self.replace(depth_m=self.depth_m * factor, unit_m=unit_m)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Splats(fields.Noun):
     """Gaussians that live in time.
 
@@ -353,7 +356,7 @@ class Splats(fields.Noun):
         return Splats(*(torch.cat([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Splats)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Frames(fields.Noun):
     """Rendered pictures."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
 import fourd
 from fourd import generate
@@ -197,6 +198,13 @@ def test_depth_that_speaks_of_metres_makes_the_scene_metric(
         (dict(inpaint="nonsense"), "There is no inpainter 'nonsense'"),
         (dict(range_deg=0.0), r"range_deg is 0; it must be above 0 and at most 90 degrees"),
         (dict(range_deg=120.0), r"range_deg is 120; it must"),
+        (dict(quality="best"), "Config.quality is 'best'; choose one of: draft, standard, high"),
+        (dict(device="tpu"), "Config.device is 'tpu'; choose one of: cpu, cuda"),
+        (dict(size="640"), "Config.size is '640'; it must be a whole number"),
+        (dict(seed=0.5), "Config.seed is 0.5; it must be a whole number"),
+        (dict(camera_file="no.json"), "Cannot read no.json: there is no such file"),
+        (dict(camera="still", camera_file="no.json"), "Config.camera and Config.camera_file were both given"),
+        (dict(depth_file="no.npz"), "no.npz"),
     ],
 )
 def test_a_wrong_configuration_is_one_clear_error(
@@ -204,6 +212,18 @@ def test_a_wrong_configuration_is_one_clear_error(
 ) -> None:
     with pytest.raises((InputError, MissingError), match=words):
         fourd.lift(filmed[0], fourd.Config(**config))
+
+
+def test_cameras_of_a_lying_picture_are_refused_for_a_standing_one(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
+    clip, cameras, maps = filmed
+    turned = cameras.replace(hw=cameras.hw[::-1])
+    with pytest.raises(InputError, match=r"the proportions differ. Sizes are \(height, width\)"):
+        fourd.lift(clip, fourd.Config(camera=turned, depth=maps, inpaint="none"))
+
+
+def test_only_a_clip_is_lifted() -> None:
+    with pytest.raises(TypeCheckError, match=r"'clip'(?s:.*)Actual value: 'walk.mp4'(?s:.*)Expected type:.*Clip"):
+        fourd.lift("walk.mp4")  # type: ignore[arg-type]
 
 
 def test_cuda_is_refused_before_any_work(

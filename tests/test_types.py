@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -40,6 +41,35 @@ def test_clip_times_must_increase() -> None:
         Clip(frames[:0], torch.zeros(0, dtype=torch.float64))
     with pytest.raises(InputError, match=r"Clip\.frames has dtype torch\.float32; it must be torch\.uint8"):
         Clip(frames.float(), torch.arange(2, dtype=torch.float64))
+
+
+def test_clip_takes_arrays_and_lists_as_people_have_them() -> None:
+    frames = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
+    time_s = [0.1, 0.3]
+    backwards = Clip(frames[..., ::-1], time_s)  # As from a library whose channels are BGR.
+    assert torch.equal(backwards.frames, torch.from_numpy(frames).flip(-1))
+    assert backwards.time_s.tolist() == time_s, "lists of numbers keep all of their digits"
+    frames.flags.writeable = False
+    for given in (frames, list(frames), [torch.tensor(f) for f in frames], frames.tolist()):
+        if isinstance(given, list) and isinstance(given[0], list):
+            with pytest.raises(InputError, match=r"dtype torch\.int64; it must be torch\.uint8"):
+                Clip(given, time_s)
+        else:
+            assert torch.equal(Clip(given, time_s).frames, backwards.frames.flip(-1))
+    for wrong in (None, "walk.mp4", [frames[0], frames[1, :2]]):
+        with pytest.raises(InputError, match=r"Clip\.frames must be an array \[t h w 3\], not (NoneType|str|list)"):
+            Clip(wrong, time_s)
+
+
+def test_sound_of_a_clip_is_a_sound() -> None:
+    with pytest.raises(InputError, match=r"Clip\.sound is a ndarray; it must be a Sound\(samples, rate_hz\), or None"):
+        Clip(torch.zeros(1, 2, 2, 3, dtype=torch.uint8), T0, sound=np.zeros((3, 1)))  # type: ignore[arg-type]
+
+
+def test_nouns_say_shapes_and_not_numbers() -> None:
+    clip = Clip(torch.zeros(2, 4, 6, 3, dtype=torch.uint8), torch.arange(2, dtype=torch.float64), name="walk")
+    assert repr(clip) == "Clip(frames=uint8[2, 4, 6, 3], time_s=float64[2], sound=None, name='walk')"
+    assert "mean_m=float32[3, 3]" in repr(splats()) and len(repr(splats())) < 400
 
 
 def test_clip_knows_its_duration() -> None:

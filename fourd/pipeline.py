@@ -135,6 +135,8 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
     if config.device == "cuda":
         native.require_cuda("Config.device is 'cuda'")
     clip = _at_size(clip, config.size)
+    for text in clip.warnings:
+        yield log.warned("media", text)
     if clip.sound is not None and clip.sound.sources and _solves_cameras(config):
         clip = clip.replace(sound=clip.sound.replace(sources=()))
         yield log.warned("camera", _NOWHERE)

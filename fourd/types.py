@@ -52,6 +52,8 @@ class Clip(fields.Noun):
     """When each frame is shown, strictly increasing; frame rates may vary."""
     sound: Sound | None = None
     name: str = "clip"
+    warnings: tuple[str, ...] = ()
+    """What of its file is damaged or missing; a lift says it, and the scene keeps it."""
 
     def __post_init__(self) -> None:
         self._set(

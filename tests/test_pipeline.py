@@ -221,6 +221,15 @@ def test_cameras_of_a_lying_picture_are_refused_for_a_standing_one(filmed: tuple
         fourd.lift(clip, fourd.Config(camera=turned, depth=maps, inpaint="none"))
 
 
+def test_what_the_file_lacks_is_said_and_kept(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
+    clip, cameras, maps = filmed
+    config = fourd.Config(camera=cameras, depth=maps, quality="draft", inpaint="none")
+    events = list(fourd.steps(clip.replace(warnings=("a.mp4: it was cut short.",)), config))
+    assert events[0] == Warned("media", "a.mp4: it was cut short.")
+    scene = events[-1].result
+    assert isinstance(scene, fourd.Scene) and scene.provenance.warnings[0] == "a.mp4: it was cut short."
+
+
 def test_only_a_clip_is_lifted() -> None:
     with pytest.raises(TypeCheckError, match=r"'clip'(?s:.*)Actual value: 'walk.mp4'(?s:.*)Expected type:.*Clip"):
         fourd.lift("walk.mp4")  # type: ignore[arg-type]

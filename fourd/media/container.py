@@ -18,6 +18,8 @@ _CONTAINERS = (
     "ivf,obu,h261,h263,h264,hevc,vvc,mjpeg,yuv4mpegpipe,dirac,vc1,vc1test,cavsvideo,amv,swf,"
     "mp3,wav,w64,flac,aac,ac3,eac3,aiff,caf,amr,au,dts,wv,ape,tta"
 )
+_BOXES = 1000
+"""So many boxes are looked at for the index; most files have half a dozen."""
 _PLAYLISTS = {b"#EXTM3U": "an HLS", b"ffconcat": "a concat", b"<?xml": "a DASH", b"<MPD": "a DASH", b"v=0": "an SDP"}
 
 
@@ -60,9 +62,34 @@ def open_container(path: Path, limits: Limits) -> Any:
         # The prefix keeps libavformat from taking a file named "http:..." or "pipe:1" at its word.
         return av.open(f"file:{os.path.abspath(path)}", options=options, metadata_errors="replace")
     except (FFmpegError, ValueError, UnicodeError) as error:
+        if _lacks_index(path):
+            raise MediaError(
+                f"Cannot read {path}: it was cut short, or its recording never ended: the index at its end is missing."
+                " Copy it once more."
+            ) from error
         raise MediaError(
             f"Cannot read {path}: it is neither a video nor a picture that can be decoded ({reason(error)})."
         ) from error
+
+
+def _lacks_index(path: Path) -> bool:
+    """Whether it begins as an MP4 or MOV does and has no whole ``moov`` box (ISO/IEC 14496-12, 4.2)."""
+    with path.open("rb") as file:
+        at, end = 0, os.fstat(file.fileno()).st_size
+        for _ in range(_BOXES):
+            file.seek(at)
+            head = file.read(16)
+            size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if at == 0 and kind != b"ftyp":
+                return False
+            if size == 1:
+                size = int.from_bytes(head[8:], "big")
+            at += size
+            if kind == b"moov":
+                return at > end
+            if size < 8 or at >= end:
+                return True
+    return False
 
 
 def seek(container: Any, stream: Any, time_s: Fraction) -> None:

@@ -69,7 +69,7 @@ def shots(clip: Clip) -> list[Clip]:
         end_s = float(clip.time_s[last]) if last < len(clip) else math.inf
         sound = None if clip.sound is None else _heard(clip.sound, start_s, end_s)
         time_s = clip.time_s[first:last] - start_s
-        parts.append(Clip(clip.frames[first:last], time_s, sound, f"{clip.name}_{number}"))
+        parts.append(Clip(clip.frames[first:last], time_s, sound, f"{clip.name}_{number}", clip.warnings))
     return parts
 
 

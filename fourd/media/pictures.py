@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import re
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,9 @@ from fourd.types import Limits
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM", "JPEG2000")
 _SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+_BROKEN = (OSError, EOFError, SyntaxError, ValueError, LookupError, struct.error)
+"""What Pillow raises over broken pictures."""
+_FILMS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 _FOLDER_FPS = 24.0
 _HURRY_MS = 100.0
 """How long browsers show a picture of an animation that asks for less than 11 ms."""
@@ -85,7 +90,7 @@ def is_picture(path: Path) -> bool:
                 return True
         except Image.DecompressionBombError:
             return True
-        except (OSError, ValueError, SyntaxError):
+        except _BROKEN:
             return False
 
 
@@ -96,13 +101,20 @@ def listed(path: Path) -> list[Path] | None:
         found = [p for p in found if p.suffix.lower() in _SUFFIXES]
         kind = "folder"
     elif not path.exists() and glob.has_magic(str(path)):
-        found = [p for p in map(Path, glob.glob(str(path))) if p.is_file()]
+        found = [p for p in map(Path, glob.glob(str(path))) if p.is_file() and p.suffix.lower() not in _FILMS]
         kind = "pattern"
     else:
         return None
     if not found:
-        raise MediaError(f"Cannot read {path}: there is no picture in this {kind}.")
+        raise MediaError(f"Cannot read {path}: there is no picture in this {kind}.{_films(path)}")
     return sorted(found, key=_natural)
+
+
+def _films(path: Path) -> str:
+    """What to do about a folder or a glob of videos, which somebody wants to lift all at once."""
+    found = sorted(path.iterdir()) if path.is_dir() else [Path(name) for name in sorted(glob.glob(str(path)))]
+    films = [file for file in found if file.suffix.lower() in _FILMS]
+    return f" Each of its videos is a clip of its own: give {films[0]}, and so on." if films else ""
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
@@ -133,8 +145,8 @@ def read_many(path: Path, files: list[Path], window: Window, limits: Limits) -> 
     return stack
 
 
-def read_still_or_animation(path: Path, window: Window, limits: Limits) -> Stack:
-    """Read a picture as a clip of one frame, or an animation at its own times."""
+def read_still_or_animation(path: Path, window: Window, limits: Limits) -> tuple[Stack, list[str]]:
+    """Read a picture as a clip of one frame, or an animation at its own times, and say what is missing."""
     stack = Stack(path.name, limits)
     shown = _Shown()
     with _opened(path, limits) as image:
@@ -143,7 +155,7 @@ def read_still_or_animation(path: Path, window: Window, limits: Limits) -> Stack
                 raise LimitError(f"{path} is longer than {limits.seconds:g} seconds (limits.seconds).")
             stack.add(time_s, smaller(rgb, window.size))
     _check_any(path, len(stack), shown.end_s, window)
-    return stack
+    return stack, [f"{path.name}: it was cut short and ends after {shown.end_s:.3g} seconds."] if shown.cut else []
 
 
 class _Shown:
@@ -153,21 +165,30 @@ class _Shown:
     """When the last picture so far is over."""
     last_s = 0.0
     """How long it stays; a lone picture has no length of its own."""
+    cut = False
+    """Whether there should have been more."""
 
     def pictures(self, image: Any) -> Iterator[tuple[float, UInt8[np.ndarray, "h w 3"]]]:
-        animated = image.format in _ANIMATED and getattr(image, "is_animated", False)
+        animated = image.format in _ANIMATED and self._moves(image)
         start_ms, length_ms = 0.0, 1000 / _FOLDER_FPS
         # The stand-in that a PNG shows where animation is not known is no part of the animation.
         begin = 1 if animated and getattr(image, "default_image", False) else 0
-        for index in range(begin, image.n_frames if animated else 1):
+        for index in itertools.count(begin) if animated else (0,):
             try:
                 if index:
                     image.seek(index)
+            except EOFError:
+                return
+            except _BROKEN:
+                self.cut = True
+                return
+            try:
                 rgb = _rgb(image)
-            except (OSError, EOFError, ValueError, SyntaxError):
+            except _BROKEN:
                 if index == begin:
                     raise
-                return  # Cut short: what came before is whole.
+                self.cut = True
+                return  # What came before is whole.
             if animated:
                 asked_ms = float(image.info.get("duration") or 0)
                 length_ms = asked_ms if asked_ms > 10 else _HURRY_MS
@@ -175,6 +196,13 @@ class _Shown:
             self.end_s = (start_ms + length_ms) / 1000
             yield start_ms / 1000, rgb
             start_ms += length_ms
+
+    def _moves(self, image: Any) -> bool:
+        try:
+            return getattr(image, "is_animated", False)
+        except _BROKEN:  # Its second picture does not even begin whole.
+            self.cut = True
+            return False
 
 
 def _from_zero(shown: _Shown, image: Any, window: Window) -> Iterator[tuple[float, Any]]:
@@ -216,7 +244,7 @@ def _opened(path: Path, limits: Limits) -> Iterator[Any]:
             raise LimitError(f"{path} is too large: {error}") from error
         except Image.UnidentifiedImageError as error:
             raise MediaError(f"Cannot read {path}: it is not a picture of a known format.") from error
-        except (OSError, EOFError, SyntaxError, ValueError, MemoryError) as error:
+        except (*_BROKEN, MemoryError) as error:
             if isinstance(error, InputError):
                 raise
             raise MediaError(f"Cannot read {path}: the picture is broken or cut short ({error}).") from error

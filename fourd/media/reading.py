@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fourd.checked import checked
+from fourd.errors import MediaError
 from fourd.media import pictures
 from fourd.media.container import check_file
 from fourd.media.sound import read_sound
@@ -27,7 +28,8 @@ def read(
 
     What a file is, its content says and not its name. Rotation and mirroring stored with the
     pictures are obeyed and pixels made square. Pictures keep their real times; the first one kept
-    is at 0. Of a file that is cut short or damaged, the whole pictures are kept.
+    is at 0. Of a file that is cut short or damaged, the whole pictures are kept, and the clip's
+    ``warnings`` say what is missing.
 
     Args:
         path: The file, folder or glob.
@@ -44,15 +46,18 @@ def read(
         LimitError: If it is larger than ``limits``.
     """
     window = Window(start_s, duration_s, fps, size)
+    if "://" in str(path) and not Path(path).exists():
+        raise MediaError(f"Cannot read {path}: addresses are not followed. Download the video first.")
     path = Path(path)
     if (many := pictures.listed(path)) is not None:
         frames, time_s = pictures.read_many(path, many, window, limits).tensors()
         return Clip(frames, time_s, name=path.name)
     check_file(path)
     if pictures.is_picture(path):
-        frames, time_s = pictures.read_still_or_animation(path, window, limits).tensors()
-        return Clip(frames, time_s, name=path.stem)
-    stack, first_s = read_video(path, window, limits)
+        stack, warnings = pictures.read_still_or_animation(path, window, limits)
+        frames, time_s = stack.tensors()
+        return Clip(frames, time_s, name=path.stem, warnings=tuple(warnings))
+    stack, first_s, warnings = read_video(path, window, limits)
     frames, time_s = stack.tensors()
     sound = read_sound(path, first_s, duration_s, limits)
-    return Clip(frames, time_s, sound=sound, name=path.stem)
+    return Clip(frames, time_s, sound=sound, name=path.stem, warnings=tuple(warnings))

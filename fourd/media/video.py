@@ -22,6 +22,8 @@ _STUCK = 8
 """Where so many more pictures were dropped than kept, the file's clock is broken."""
 _JUMP_S = 0.3
 """A step back in time by more than this is a new clock (two recordings in one file), less is jitter."""
+_MISSING = 2
+"""So many pictures fewer than an index lists are no sign of a cut: it may count differently."""
 _SEEK_S = 2.0
 """A later start than this is sought; up to it, decoding from the first picture on is as quick."""
 
@@ -44,17 +46,17 @@ class _AgainError(Exception):
         self.how = how
 
 
-def read_video(path: Path, window: Window, limits: Limits) -> tuple[Stack, Fraction]:
+def read_video(path: Path, window: Window, limits: Limits) -> tuple[Stack, Fraction, list[str]]:
     """Decode the wanted pictures of a video.
 
     Pictures that are damaged are left out, and what follows the point where a file was cut short
-    is missing; only a file without one whole picture is refused. A picture whose time is not after
+    is missing, which is said; only a file without one whole picture is refused. A picture whose time is not after
     that of the one before is dropped; where that befalls most of them, times are counted at the nominal frame
     rate instead. A clock that starts anew within the file goes on from where it was.
 
     Returns:
-        The pictures, and the time of the first of them on the clock of the file, in seconds, by
-        which the sound is to be placed.
+        The pictures; the time of the first of them on the clock of the file, in seconds, by which the sound is to
+        be placed; and what is damaged or missing.
 
     Raises:
         InputError: If the window begins beyond the end.
@@ -69,7 +71,7 @@ def read_video(path: Path, window: Window, limits: Limits) -> tuple[Stack, Fract
             how = again.how
 
 
-def _read(path: Path, window: Window, limits: Limits, how: _How) -> tuple[Stack, Fraction]:
+def _read(path: Path, window: Window, limits: Limits, how: _How) -> tuple[Stack, Fraction, list[str]]:
     with open_container(path, limits) as container:
         stream = _video_stream(path, container)
         _check_length(path, stream, window, limits)
@@ -84,7 +86,7 @@ def _read(path: Path, window: Window, limits: Limits, how: _How) -> tuple[Stack,
             stack.add(time_s, turn(painter(frame, turn.hw(hw))))
         if not len(stack):
             raise decoder.nothing(window)
-        return stack, decoder.first_kept_s
+        return stack, decoder.first_kept_s, decoder.doubts()
 
 
 def _video_stream(path: Path, container: Any) -> Any:
@@ -120,7 +122,8 @@ class _Decoder:
         self.frame_s = _nominal_s(stream)
         self.first_kept_s = Fraction(0)
         self.end_s = 0.0
-        self.seen = self.damaged = 0
+        self.seen = self.damaged = self.undecoded = self.packets = 0
+        self.ended = self.sought = False
         self.trouble = ""
         stream.thread_type = "AUTO"
         stream.codec_context.options = {"max_pixels": str(limits.pixels)}
@@ -150,6 +153,7 @@ class _Decoder:
         target = first + Fraction(start_s) - self.frame_s / 2
         if start_s > _SEEK_S and self._may_seek():
             frames.close()
+            self.sought = True
             seek(self.container, self.stream, target)
             frames = self._timed()
             begin = next(frames, None)
@@ -201,10 +205,14 @@ class _Decoder:
             except FFmpegError as error:  # The file ends here, whatever its header promised.
                 self.trouble = reason(error)
                 packet = None
+            self.packets += packet is not None and packet.size > 0
             try:
                 frames = self.stream.decode(packet)
+            except EOFError:  # All has been said.
+                frames = []
             except FFmpegError as error:
                 self.trouble = reason(error)
+                self.undecoded += 1
                 frames = []
             for frame in frames:
                 self._check_pixels(frame.height, frame.width)
@@ -214,6 +222,7 @@ class _Decoder:
                 self.seen += 1
                 yield frame
             if packet is None:
+                self.ended = True
                 return
 
     def _check_pixels(self, h: int, w: int) -> None:
@@ -234,6 +243,21 @@ class _Decoder:
         w = max(1, round(frame.width * aspect))
         self._check_pixels(frame.height, w)
         return frame.height, w
+
+    def doubts(self) -> list[str]:
+        """What is damaged or missing, as far as the file was read."""
+        said = []
+        if lost := self.damaged + self.undecoded:
+            said.append(
+                f"{self.path.name}: {lost} of its pictures {'is' if lost == 1 else 'are'} damaged and left out."
+            )
+        # Those that were jumped over at a late start were not counted.
+        if self.ended and not self.sought and self.packets < self.stream.frames - _MISSING:
+            said.append(
+                f"{self.path.name}: it was cut short and ends after {self.end_s:.3g} seconds, with {self.seen} of"
+                f" {self.stream.frames} pictures."
+            )
+        return said
 
     def nothing(self, window: Window) -> InputError:
         """The error for a file of which no picture was kept."""

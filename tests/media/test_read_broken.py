@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import fourd
 from fourd.errors import InputError, LimitError, MediaError
 from fourd.media import read, read_picture
 from fourd.media.container import open_container
@@ -125,9 +128,66 @@ def test_a_file_cut_before_its_first_picture_or_without_index(tmp_path: Path, no
     with pytest.raises(MediaError, match="no picture of its video can be decoded"):
         read(noisy)
     late = film(tmp_path / "late.mp4", steps(6))  # Its index comes last.
-    late.write_bytes(late.read_bytes()[:-400])
-    with pytest.raises(MediaError, match=r"Cannot read .*late\.mp4: "):
-        read(late)
+    whole = late.read_bytes()
+    for left in (whole[:-400], whole[: whole.index(b"moov") - 4], whole[: whole.index(b"mdat") + 300]):
+        late.write_bytes(left)
+        with pytest.raises(MediaError, match=r"late\.mp4: it was cut short, .*: the index at its end is missing"):
+            read(late)
+
+
+def test_what_is_missing_is_said(tmp_path: Path, noisy: Path) -> None:
+    data = noisy.read_bytes()
+    assert read(noisy).warnings == ()
+    noisy.write_bytes(data[: len(data) // 2])
+    part = read(noisy)
+    assert any(
+        re.fullmatch(
+            rf"noisy.mp4: it was cut short and ends after 0.\d+ seconds, with {len(part)} of 24 pictures.", text
+        )
+        for text in part.warnings
+    )
+    assert read(noisy, duration_s=0.1).warnings == (), "what was not read is not missed"
+    begin = data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 2
+    noisy.write_bytes(data[:begin] + bytes(3000) + data[begin + 3000 :])
+    assert re.fullmatch(r"noisy.mp4: \d of its pictures (is|are) damaged and left out.", read(noisy).warnings[0])
+    assert fourd.shots(read(noisy))[0].warnings == read(noisy).warnings
+
+
+def test_an_animation_cut_short_says_so(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 40, 40, 3), dtype=np.uint8)
+    first, *others = [Image.fromarray(picture) for picture in noise]
+    first.save(tmp_path / "a.gif", save_all=True, append_images=others, duration=100)
+    assert read(tmp_path / "a.gif").warnings == ()
+    data = (tmp_path / "a.gif").read_bytes()
+    parts = []
+    for end in range(len(data) // 2, len(data) - 100, 13):  # Wherever it breaks off, also within a header.
+        (tmp_path / "a.gif").write_bytes(data[:end])
+        parts.append(read(tmp_path / "a.gif"))
+    assert {len(part) for part in parts} == {3, 4, 5}
+    said = [
+        part.warnings == (f"a.gif: it was cut short and ends after {len(part) / 10:.3g} seconds.",) for part in parts
+    ]
+    assert sum(said) > 0.95 * len(said), "but where it breaks off just after a picture"
+
+
+def test_many_videos_are_no_clip(tmp_path: Path) -> None:
+    film(tmp_path / "b.mp4", steps(2))
+    film(tmp_path / "a.MOV", steps(2))
+    for path, kind in ((tmp_path, "folder"), (tmp_path / "*.[mM]*", "pattern")):
+        with pytest.raises(MediaError) as error:
+            read(path)
+        assert str(error.value) == (
+            f"Cannot read {path}: there is no picture in this {kind}. Each of its videos is a clip of its own:"
+            f" give {tmp_path / 'a.MOV'}, and so on."
+        )
+
+
+def test_addresses_are_not_followed() -> None:
+    with pytest.raises(MediaError) as error:
+        read("https://example.org/a.mp4")
+    assert str(error.value) == (
+        "Cannot read https://example.org/a.mp4: addresses are not followed. Download the video first."
+    )
 
 
 def test_holes_in_the_middle_do_not_stop_the_rest(noisy: Path) -> None:

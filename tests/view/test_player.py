@@ -239,6 +239,34 @@ def test_windows_of_all_sizes_hold_all_buttons(
         assert page.run("[scrollX, document.documentElement.scrollWidth]") == [0, hw[1]]
 
 
+def test_a_flat_window_keeps_the_path_above_the_controls(
+    browser: Browser, served: Served, busy: tuple[Scene, Path]
+) -> None:
+    with browser.open(served.serve(busy[1]), hw=(320, 1200)) as page:
+        page.wait(SHOWN)
+        page.press("k", "k")
+        panel, controls = (
+            f"document.getElementById('{name}').getBoundingClientRect()" for name in ("keys", "controls")
+        )
+        assert page.run(f"{panel}.bottom <= {controls}.top")
+        assert page.run("document.getElementById('keys').scrollHeight > document.getElementById('keys').clientHeight")
+        page.press("?")
+        assert page.run("[document.getElementById('sheet').open, document.getElementById('sheet').scrollTop]") == [
+            True,
+            0,
+        ]
+
+
+def test_tab_finds_the_buttons_while_it_plays(browser: Browser, served: Served, busy: tuple[Scene, Path]) -> None:
+    with browser.open(served.serve(busy[1]), calm=False) as page:
+        page.wait(SHOWN)
+        page.wait("fourd.playing && document.body.classList.contains('idle')")
+        page.wait("getComputedStyle(document.getElementById('controls')).visibility === 'hidden'")
+        page.press("Tab")  # To the picture.
+        page.press("Tab")
+        assert page.run("document.activeElement.id") == "slider"
+
+
 def damaged(path: Path, name: str) -> bytes:
     whole = path.read_bytes()
     if name == "cut short":

@@ -88,7 +88,7 @@ def _one_paragraph() -> Iterator[None]:
         print("fourd: The memory is full. Use a smaller --size, --duration or --fps.", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("\nfourd: Interrupted; nothing was written.", file=sys.stderr)
+        print("\nfourd: Interrupted; nothing is left half-written.", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
         # Whoever read the output has gone, or its disk is full. Python would try, and complain, again at exit.

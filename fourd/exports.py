@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from fourd import events, formats, render
+from fourd.checked import checked
 from fourd.errors import InputError
 from fourd.files import growing
 from fourd.formats import colmap, depth_pictures, glb, html, sequence, surface, trajectory, transforms
@@ -44,6 +45,7 @@ def of_one_moment(kind: Kind, path: Path) -> bool:
     return KINDS[kind].get(path.suffix.lower()) == _MOMENT
 
 
+@checked
 def write(
     path: Path,
     *,

@@ -81,7 +81,13 @@ class Scene:
                 that the source cameras see; or these cameras.
             exact: Do not round the splats of a ``.glb``.
             spz_version: Version of an ``.spz``.
+
+        Raises:
+            InputError: If kind and suffix make nothing together, the scene does not fit into the format, or it is not
+                there at that moment.
+            OutputError: If the file system refuses.
         """
+        self._check_moment(time_s)
         exports.write(Path(path), **self._whole(), time_s=time_s, kind=kind, exact=exact, spz_version=spz_version)
 
     def show(self, *, height_px: int = 480, limit_mb: float = 32.0) -> html.Embedded:
@@ -102,6 +108,13 @@ class Scene:
 
     def _page(self) -> str:
         return html.page(self.splats, self.cameras, self.sound, self.provenance)
+
+    def _check_moment(self, time_s: float | None) -> None:
+        """Refuse a moment before the scene begins or after it ends: what moves is not there any more."""
+        first_s, last_s = float(self.cameras.time_s[0]), float(self.cameras.time_s[-1])
+        frame_s = 1 / self.fps
+        if time_s is not None and not first_s - frame_s <= time_s <= last_s + frame_s:
+            raise InputError(f"The moment {time_s:g} s is not in the scene: it lasts from {first_s:g} to {last_s:g} s.")
 
     @property
     def middle_s(self) -> float:
@@ -129,6 +142,7 @@ class Scene:
         Example:
             ``scene.render(scene.path("orbit", degrees=30))``
         """
+        self._check_moment(options.get("at_s"))
         return paths.make(name, self.cameras, **{"focus_m": self.focus_m(), "up": self.up, **options})
 
     def render(self, cameras: Cameras) -> Frames:
@@ -145,7 +159,7 @@ class Scene:
             cameras: One for each frame of the video.
             fps: Frame rate of the video; that of the source by default.
         """
-        fps = fps or self.fps
+        fps = self.fps if fps is None else fps
         pictures = (_u8(frames.rgb[0]) for frames in render.stream(self.splats, cameras))
         media.write_video(path, pictures, fps=fps, sound=self.heard(cameras, fps))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
-from fourd.errors import FormatError
+from fourd import exports
+from fourd.errors import FormatError, InputError
 from fourd.formats import _notes
 from fourd.types import Cameras
 from tests.scenes import at_times, small_scene
@@ -32,6 +35,26 @@ def test_sound_goes_along_where_time_runs_as_it_ran(cameras: Cameras, fps: float
     sound = SCENE.heard(cameras, fps)
     assert (sound and sound.start_s) == (start_s if start_s is None else pytest.approx(start_s))
     assert dataclasses.replace(SCENE, sound=None).heard(cameras, fps) is None
+
+
+@pytest.mark.parametrize("time_s", [-0.2, 0.9, 99.0, float("nan")])
+def test_moments_outside_are_refused(tmp_path: Path, time_s: float) -> None:
+    words = rf"The moment {time_s:g} s is not in the scene: it lasts from 0 to 0\.7 s\."
+    with pytest.raises(InputError, match=words):
+        SCENE.export(tmp_path / "a.ply", time_s=time_s)
+    with pytest.raises(InputError, match=words):
+        SCENE.path("freeze", at_s=time_s)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_kind_that_is_not_known(tmp_path: Path) -> None:
+    with pytest.raises(TypeCheckError, match="Actual value: 'voxels'"):
+        exports.write(tmp_path / "a.ply", **SCENE._whole(), kind="voxels")  # type: ignore[arg-type]
+
+
+def test_a_frame_rate_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="fps is 0"):
+        SCENE.write_video(tmp_path / "a.mp4", SCENE.cameras, fps=0)
 
 
 def test_orbits_go_about_the_up_that_the_scene_knows() -> None:

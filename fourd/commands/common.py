@@ -50,9 +50,20 @@ def size_bytes(path: Path) -> int:
 
 def megabytes(path: Path) -> str:
     """The same for people."""
-    return f"{size_bytes(path) / 1e6:.1f} MB"
+    count = size_bytes(path)
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> counted(1, "frame"), counted(1200, "frame")
+        ('1 frame', '1200 frames')
+    """
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def quoted(path: Path) -> str:
-    """A path as one word of a shell."""
-    return shlex.quote(str(path))
+    """A path as one word of a shell, which no command takes for an option."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))

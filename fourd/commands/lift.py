@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
-from fourd.commands.common import ClipArg, check_device, megabytes, optional, quoted
+from fourd.commands.common import ClipArg, check_device, counted, megabytes, optional, quoted
 from fourd.view import output, terminal
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def lift(
     device: Literal["cpu", "cuda"] = "cpu",
     seed: int = 0,
     shots: Literal["apart", "together"] = "apart",
-    sheet: bool = True,
+    sheet: Annotated[bool, arg(help_behavior_hint="")] = True,
     limits_frames: Annotated[int | None, optional("COUNT", "10000", name="limits.frames")] = None,
     limits_seconds: Annotated[float | None, optional("SECONDS", "3600", name="limits.seconds")] = None,
     limits_pixels: Annotated[int | None, optional("COUNT", "64000000", name="limits.pixels")] = None,
@@ -69,8 +69,8 @@ def lift(
         seed: The same clip, options and seed give the same scene.
         shots: What to do with a clip that is cut: lift each shot on its own, into SCENE_1.glb, SCENE_2.glb and so on,
             or all together, as if filmed in one go. With given cameras or depth, a clip stays together.
-        sheet: End with a contact sheet, SCENE_sheet.png: what was filmed, the same views of the scene, its depth, and
-            views from beside.
+        sheet: Do without the contact sheet, SCENE_sheet.png, which shows what was filmed, the same views of the scene,
+            its depth, and views from beside.
         limits_frames: Refuse clips of more frames.
         limits_seconds: Refuse longer clips.
         limits_pixels: Refuse pictures of more pixels.
@@ -113,7 +113,7 @@ def lift(
         limits=dataclasses.replace(Limits(), **{k: v for k, v in caps.items() if v is not None}),
     )
     h, w = pictures.hw
-    terminal.say(console, f"{clip}: {len(pictures)} frames of {w} x {h} pixels, {pictures.duration_s:.2f} s")
+    terminal.say(console, f"{clip}: {counted(len(pictures), 'frame')} of {w} x {h} pixels, {pictures.duration_s:.2f} s")
     parts = [pictures] if shots == "together" or camera_file or depth_file else cutting.shots(pictures)
     if len(parts) == 1:
         return _lifted(parts[0], config, target, sheet, console)

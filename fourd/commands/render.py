@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from fourd.commands.common import SceneArg, check_device, opened, optional
+from fourd.commands.common import SceneArg, check_device, counted, opened, optional
 from fourd.errors import InputError
 from fourd.view import output, terminal
 
@@ -82,9 +82,9 @@ def render(
     with terminal.watching(terminal.console()) as watch:
         made = film.write(lifted, cameras, target, fps=rate, show=show, watch=watch)
     if made == len(cameras):
-        print(f"{target}: {made} frames of {cameras.hw[1]} x {cameras.hw[0]} pixels")
+        print(f"{target}: {counted(made, 'frame')} of {cameras.hw[1]} x {cameras.hw[0]} pixels")
     else:
-        print(f"{target}: {made} of {len(cameras)} frames")
+        print(f"{target}: {made} of {counted(len(cameras), 'frame')}")
 
 
 def _cameras(scene: Scene, path: str, keyframes: Path | None, options: dict[str, Any], size: int | None) -> Cameras:

@@ -21,7 +21,7 @@ def view(
     host: Annotated[str, arg(metavar="ADDRESS")] = "127.0.0.1",
     port: Annotated[int, arg(metavar="NUMBER")] = 0,
     allow_network: Annotated[bool, arg(help_behavior_hint="")] = False,
-    browser: bool = True,
+    browser: Annotated[bool, arg(help_behavior_hint="")] = True,
     remote: Annotated[bool, arg(help_behavior_hint="")] = False,
     device: Literal["cpu", "cuda"] = "cpu",
 ) -> None:
@@ -32,7 +32,7 @@ def view(
         host: Where to listen; other machines reach 127.0.0.1 only through a tunnel.
         port: Where to listen; 0 takes any that is free.
         allow_network: Let --host be an address that other machines reach.
-        browser: Open a browser; its address is printed in any case.
+        browser: Open no browser; the address is printed in any case.
         remote: Draw the pictures here and send them, for a scene that is too large for the machine that looks.
         device: Where --remote draws them.
     """
@@ -62,10 +62,9 @@ def view(
 @contextlib.contextmanager
 def playable(scene: Path) -> Iterator[Path]:
     """The file that the player reads: the scene's own, or one made of it that goes when nobody looks any more."""
-    from fourd.formats import glb, scenes
+    from fourd.formats import glb
 
-    kind = scene.suffix.lower()
-    if kind not in scenes.READ or (kind == ".glb" and glb.is_ours(scene)):
+    if scene.suffix.lower() == ".glb" and glb.is_ours(scene):
         yield scene
         return
     with tempfile.TemporaryDirectory(prefix="fourd-") as folder:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fourd import media
+from fourd.commands.common import megabytes
 from fourd.formats import transforms
 from fourd.pipeline import Config
 from fourd.scene import Scene
@@ -20,7 +21,7 @@ from tests.scenes import MOVING, STILL, walk_cameras, write_walk
 def test_lift_writes_the_scene_and_says_what_it_did(run: Run, clip: Path, stand_in: list[tuple[Clip, Config]]) -> None:
     status, out, err = run("lift", clip, "-o", "w.glb", "--no-sheet")
     assert status == 0 and not Path("w_sheet.png").exists()
-    assert out == f"w.glb: {STILL + MOVING:,} splats, {Path('w.glb').stat().st_size / 1e6:.1f} MB\n"
+    assert out == f"w.glb: {STILL + MOVING:,} splats, {megabytes(Path('w.glb'))}\n"
     assert err.splitlines() == [
         f"{clip}: 6 frames of 96 x 72 pixels, 0.60 s",
         "warning: motion: nothing moves [at all]",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fourd import media
+from fourd.commands.common import megabytes
 from fourd.commands.view import playable
 from fourd.scene import Scene
 from tests.cli.said import Run, paragraph
@@ -77,7 +78,8 @@ def test_info_for_people_and_for_programs(run: Run, scene: Path) -> None:
 def test_export(run: Run, scene: Path) -> None:
     for name in ("a.ply", "a.spz", "a.splat", "a.json", "a.html", "a.glb", "a.4dgs", "a.splatv"):
         status, out, err = run("export", scene, "-o", name)
-        assert (status, err) == (0, "") and out == f"{name}: {Path(name).stat().st_size / 1e6:.1f} MB\n"
+        assert (status, err) == (0, "") and out == f"{name}: {megabytes(Path(name))}\n"
+    assert out.endswith(f": {Path('a.splatv').stat().st_size / 1e3:.1f} kB\n"), "small files are not 0.0 MB"
     assert (
         Path("a.ply").read_bytes().startswith(b"ply\n") and len(json.loads(Path("a.json").read_text())["frames"]) == 8
     )

@@ -88,6 +88,12 @@ def test_a_broken_scene(run: Run, content: bytes, words: list[str]) -> None:
     assert [p.name for p in Path().iterdir()] == ["s.glb"]
 
 
+@pytest.mark.parametrize("command", ["info", "view", "render"])
+def test_a_video_that_is_taken_for_a_scene(run: Run, clip: Path, command: str) -> None:
+    status, out, err = run(command, clip)
+    assert (status, out) == (1, "") and paragraph(err).endswith(" A video becomes one by `fourd lift`.")
+
+
 def test_a_scene_cut_short(run: Run, scene: Path) -> None:
     whole = scene.read_bytes()
     scene.write_bytes(whole[: len(whole) // 2])
@@ -104,7 +110,8 @@ def test_a_scene_cut_short(run: Run, scene: Path) -> None:
         (["--path", "keyframes"], "The path 'keyframes' needs keyframes"),
         (["--fps", "0"], "fps is 0; it must be above 0."),
         (["--speed", "nan"], "speed is nan; it must be above 0."),
-        (["--at", "inf"], "at_s is inf; it must be finite."),
+        (["--at", "inf"], "The moment inf s is not in the scene: it lasts from 0 to 0.7 s."),
+        (["--at", "99"], "The moment 99 s is not in the scene: it lasts from 0 to 0.7 s."),
         (["--size", "3"], "--size is 3; a picture needs at least 16 pixels."),
         (["--size", "64", "--hw", "32", "32"], "--size and --hw were both given;"),
         (["--keyframes", "none.json"], "none.json"),
@@ -130,7 +137,7 @@ def test_interruption_leaves_nothing_and_says_so(run: Run, clip: Path, monkeypat
 
     monkeypatch.setattr(pipeline, "steps", steps)
     status, out, err = run("lift", clip)
-    assert (status, out) == (130, "") and err.endswith("\nfourd: Interrupted; nothing was written.\n")
+    assert (status, out) == (130, "") and err.endswith("\nfourd: Interrupted; nothing is left half-written.\n")
     assert [p.name for p in Path().iterdir()] == ["wall.mp4"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fourd.commands.common import megabytes
 from fourd.scene import Scene
 from tests.cli.said import Run, paragraph
 from tests.scenes import small_scene
@@ -19,7 +20,7 @@ def test_report_holds_everything_and_asks_for_nothing(run: Run, scene: Path) -> 
     assert run("render", scene, "--path", "source", "-o", "clip.mp4")[0] == 0
     status, out, err = run("report", scene, "-o", "r.html", "--clip", "clip.mp4")
     text = Path("r.html").read_text()
-    assert (status, out) == (0, f"r.html: {len(text.encode()) / 1e6:.1f} MB\n") and "done" not in err
+    assert (status, out) == (0, f"r.html: {megabytes(Path('r.html'))}\n") and "done" not in err
     titles = re.findall("<h2>(.*?)</h2>", re.sub("srcdoc=.*", "", text))
     assert titles == [
         "Filmed and rendered",

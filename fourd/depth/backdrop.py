@@ -3,19 +3,21 @@
 Flow tells motion badly where the picture is plain, and ends somewhere beside the outlines of things. But the still
 world has been measured: other frames, carried to this one, say what it would look like were there nothing in front of
 it. Where the picture is brighter than that, or of another colour, something is in front. Where it is only darker, by
-much the same in all colours, that may be a shadow, which is no thing.
+much the same in all colours, that may be a shadow, which is no thing. And where it looks the same in all frames that
+show the place, it stands: chance seldom repeats itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray as Array
 
-from fourd.depth.common import Rig, shrink
+from fourd.depth.common import Rig, lengths, shrink
 
 _AWAY = (-30, -20, -12, -5, 5, 12, 20, 30)
 """Frames that are asked: nearby ones see what is there, far ones what is uncovered by then."""
@@ -33,6 +35,20 @@ _EVEN, _STEP = 0.06, 0.04
 """Difference of logarithms that says nothing, and what adds one to the log-odds."""
 _AGAINST, _FOR = -2.0, 4.0
 """Log-odds that colour may add."""
+_SAME, _MOST = 0.05, 4.0
+"""Mean difference of logarithms from which frames say nothing for rest, and the most log-odds that they may say for it:
+one for every frame but the first."""
+_CLIPPED = 0.3
+"""Differences count no more than this in the mean."""
+
+
+class Told(NamedTuple):
+    """What the other frames say of one."""
+
+    moves: Float32[Array, "h w"]
+    """Log-odds that a pixel shows a thing that moves; 0 where nobody can say."""
+    stands: Float32[Array, "h w"]
+    """Log-odds for rest beside these, from how many frames show the very same in the same light; not below 0."""
 
 
 class Backdrop:
@@ -68,35 +84,49 @@ class Backdrop:
             self._seen[i] = logs, cv2.erode(logs, block), cv2.dilate(logs, block)
         return self._seen[i]
 
+    def told(self, i: int) -> Told:
+        """What the frames around say of frame ``i``."""
+        differing, mean, count = self._compared(i)
+        moves = np.where(differing < 0, 0, np.clip((differing - _EVEN) / _STEP, _AGAINST, _FOR))
+        stands = np.clip(1 - mean / _SAME, 0, 1) * np.clip(count - 1, 0, _MOST)
+        return Told(moves.astype(np.float32), stands.astype(np.float32))
+
     def difference(self, i: int) -> Float32[Array, "h w"]:
         """How much frame ``i`` differs from the still world, in logarithms of colours; -1 where nobody can say."""
+        return self._compared(i)[0]
+
+    def _compared(self, i: int) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"], Float32[Array, "h w"]]:
+        """See ``difference``; the mean difference with no shade allowed for, and how many frames show the place."""
         own, logs = self._still[i], self._colours(i)[0]
-        found = []
+        found: list[Array] = []
+        total, count = np.zeros_like(own), np.zeros_like(own)
         for j in sorted({i + away for away in _AWAY if 0 <= i + away < len(self._rig)}):
             x, y, z = self._rig.places(i, j, self._still[i])
             rho = cv2.remap(self._still[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
             free = cv2.remap(self._open[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
             told = (z > 1e-3) & (rho >= 0) & (free > 0.9) & (np.abs(rho * z - own) < _SLACK * own + 0.02)
             low, high = (cv2.remap(c, x, y, cv2.INTER_LINEAR) for c in self._colours(j)[1:])
+            plain = _outside(logs, low, high)
             # Is it the still world, or is there a shade that makes the still world look like this?
-            shade = np.clip(np.median((low + high) / 2 - logs, axis=-1, keepdims=True), 0, _DARKEST)
+            shade = np.clip(_middle((low + high) / 2 - logs), 0, _DARKEST)[..., None]
             shaded = _outside(logs, low - shade * _SHADOW, high - shade / _SHADOW)
-            other = np.minimum(_outside(logs, low, high), shaded)
-            found.append(np.where(told, other, np.inf))
+            found.append(np.where(told, np.minimum(plain, shaded), np.inf))
+            total += np.where(told, np.minimum(plain, _CLIPPED), 0)
+            count += told
         if not found:
-            return np.full(self._rig.hw, -1, np.float32)
+            return np.full(self._rig.hw, -1, np.float32), total, count
         ranked = np.sort(np.stack(found), axis=0)
-        count = np.isfinite(ranked).sum(0)
         rank = (_RANK * np.maximum(count - 1, 0)).astype(np.int64)
         chosen = np.take_along_axis(ranked, rank[None], 0)[0]
-        return np.where(count >= 2, chosen, -1).astype(np.float32)
-
-    def odds(self, i: int) -> Float32[Array, "h w"]:
-        """Log-odds that each pixel of frame ``i`` shows a thing that moves; 0 where nobody can say."""
-        colour = self.difference(i)
-        return np.where(colour < 0, 0, np.clip((colour - _EVEN) / _STEP, _AGAINST, _FOR)).astype(np.float32)
+        return np.where(count >= 2, chosen, -1).astype(np.float32), total / np.maximum(count, 1), count
 
 
-def _outside(values: Array, low: Array, high: Array) -> Float32[Array, "h w"]:
+def _middle(three: Float32[Array, "h w 3"]) -> Float32[Array, "h w"]:
+    """The median of three numbers each."""
+    a, b, c = three[..., 0], three[..., 1], three[..., 2]
+    return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+
+
+def _outside(values: Float32[Array, "h w 3"], low: Array, high: Array) -> Float32[Array, "h w"]:
     """How far colours lie outside of a range."""
-    return np.linalg.norm(np.maximum(values - high, 0) + np.maximum(low - values, 0), axis=-1)
+    return lengths(np.maximum(values - high, 0) + np.maximum(low - values, 0))

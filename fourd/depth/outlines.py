@@ -22,7 +22,8 @@ from jaxtyping import Bool, Float32, Int16, UInt8
 from numpy import ndarray as Array
 
 from fourd.depth import hues
-from fourd.depth.common import MOVING, UNHEARD, edges, flow_at, lab, moving_at, shrink, visible_at
+from fourd.depth.backdrop import Told
+from fourd.depth.common import MOVING, UNHEARD, edges, flow_at, lab, lengths, moving_at, shrink, visible_at
 from fourd.geometry.regions import whole
 from fourd.native import sweep
 from fourd.types import Motion
@@ -37,8 +38,11 @@ _CARRIED = 4.0
 """Log-odds of what surely belonged to a thing just before or after."""
 _HALF_S = 0.7
 """Seconds after which this is half forgotten."""
-_LOST = 0.9
-"""What is left of it where the flow cannot be followed."""
+_LOST, _FOUND = 0.2, 0.95
+"""What is left of it where the flow cannot be followed and leads to another colour, for there the thing only uncovered
+what is behind it; and where it leads to the same colour."""
+_ALIKE = 8.0
+"""Difference in colour (Lab) up to which that is so."""
 _FADES = 1.5
 """Log-odds of going on from frame to frame for what looks like a thing as much as like what is beside it; the colours
 add twice theirs. So what slips from a thing to the ground fades within some frames."""
@@ -94,25 +98,28 @@ class Outlines:
         self._window = max(1, round(_WINDOW_S / frame_s))
         self._flow: list[Float32[Array, "h w"]] = []
         self._colour: list[Float32[Array, "h w"]] = []
+        self._stands: list[Float32[Array, "h w"]] = []
         self._lives: list[Float32[Array, "h w"]] = []
         self._index: list[Int16[Array, "h w"]] = []
         self._seeds: list[Bool[Array, "h w"]] = []
 
     def add(
-        self, flow: Float32[Array, "h w"], colour: Float32[Array, "h w"], alive: Float32[Array, "h3 w3"] | None = None
+        self, flow: Float32[Array, "h w"], colour: Told | None = None, alive: Float32[Array, "h3 w3"] | None = None
     ) -> None:
         """Note what is known of the next frame.
 
         Args:
             flow: Log-odds of moving by flow.
-            colour: Log-odds by how the picture differs from the still world; 0 where nobody can say.
+            colour: How the picture differs from the still world; None if nobody can say.
             alive: See ``told``.
         """
+        colour = colour or Told(np.zeros_like(flow), np.zeros_like(flow))
         small = shrink(self._picture(len(self._flow)), self._hw)
         self._index.append(hues.index(lab(small)))
-        self._seeds.append(whole(_probability(_spread(flow + colour, small))) > MOVING)
+        self._seeds.append(whole(_probability(_spread(flow + colour.moves, small))) > MOVING)
         self._flow.append(flow)
-        self._colour.append(colour)
+        self._colour.append(colour.moves)
+        self._stands.append(colour.stands)
         self._lives.append(np.zeros_like(flow))
         self.told(len(self._lives) - 1, alive)
 
@@ -159,11 +166,18 @@ class Outlines:
                     flow, seen = flow_at(self._motion, i, way, self._hw), visible_at(self._motion, i, way, self._hw)
                     at = x + flow[..., 0], y + flow[..., 1]
                     there = cv2.remap(before, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-                    there = there * self._keep * np.where(seen, 1, _LOST) * _probability(2 * told(i) + _FADES)
+                    kept = np.where(seen, 1, _LOST + (_FOUND - _LOST) * self._alike(i, i + way, at))
+                    there = there * self._keep * kept * _probability(2 * told(i) + _FADES)
                     most[i] = np.maximum(most[i], there.astype(np.float32))
                     here = np.maximum(here, there.astype(np.float32))
                 before = np.where(here > 0.01, here, np.float32(0))
         return most
+
+    def _alike(self, i: int, j: int, at: tuple[Array, Array]) -> Float32[Array, "h w"]:
+        """Whether places in frame ``j`` have the colours of the pixels of frame ``i``, 0 to 1."""
+        here, there = (lab(shrink(self._picture(k), self._hw)) for k in (i, j))
+        apart = lengths(cv2.remap(there, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) - here)
+        return np.exp(-((cv2.blur(apart, (3, 3)) / _ALIKE) ** 2)).astype(np.float32)
 
     def _odds(self, i: int, hue: Float32[Array, "h w"], carried: Float32[Array, "h w"]) -> Float32[Array, "h w"]:
         """Log-odds of belonging to a thing."""
@@ -176,6 +190,7 @@ class Outlines:
             away = cv2.distanceTransform((~seed).astype(np.uint8), cv2.DIST_L2, 3)
             near = np.maximum(near, np.clip(2 - away / (_AROUND * np.sqrt(seed.sum())), 0, 1))
         odds = odds + np.maximum(near * hue + self._lives[i], _LEAST) - _NEWLY * (1 - np.maximum(carried, seed))
+        odds = odds - self._stands[i]
         return np.where(near > 0, odds, np.minimum(odds, plain)).astype(np.float32)
 
     def _outline(

@@ -228,7 +228,7 @@ class _Work:
         backdrop, t = Backdrop(self.rig, self.full, still, self.moving), len(self.clip)
         outlines = Outlines(self.full, self.motion, self.rig.hw, self.clip.frame_s)
         for i in range(t):
-            outlines.add(flow_odds(self.motion, i, self.rig.hw), backdrop.odds(i), alive[i])
+            outlines.add(flow_odds(self.motion, i, self.rig.hw), backdrop.told(i), alive[i])
             yield Progress(STAGE, 2 * t + i, 3 * t)
         return list(outlines.masks())
 

@@ -96,8 +96,7 @@ class SinglePictures:
         shape: dict[int, Float32[Array, "h2 w2"]] = {}
         before: Reading | None = None
         for i in range(len(clip)):
-            colour = np.zeros(rig.hw, np.float32) if backdrop is None else backdrop.odds(i)
-            outlines.add(flow_odds(motion, i, rig.hw), colour)
+            outlines.add(flow_odds(motion, i, rig.hw), None if backdrop is None else backdrop.told(i))
             if outlines.noticed(i):
                 # Told what it said of the frame before, a model changes its mind less.
                 before = self._reader.look(picture(i), None if before is None else carried(before.rho, motion, i))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fourd.depth import hues, objects
+from fourd.depth.backdrop import Told
 from fourd.depth.outlines import Outlines, flow_odds
 from fourd.depth.reading import Reading
 from fourd.depth.single import SinglePictures
@@ -56,10 +57,12 @@ class Film:
         still = np.zeros((FRAMES, *HW), np.float32)
         self.motion = Motion(*(torch.from_numpy(a) for a in (flow[0], flow[1], seen[0], seen[1], still)))
 
-    def found(self, noticed: list[np.ndarray], alive: np.ndarray | None = None) -> list[np.ndarray]:
+    def found(
+        self, noticed: list[np.ndarray], alive: np.ndarray | None = None, told: list[Told] | None = None
+    ) -> list[np.ndarray]:
         outlines = Outlines(lambda i: self.frames[i], self.motion, HW, 1 / 24)
-        for seed in noticed:
-            outlines.add(np.where(seed, SEEN, RESTS).astype(np.float32), np.zeros(HW, np.float32), alive)
+        for i, seed in enumerate(noticed):
+            outlines.add(np.where(seed, SEEN, RESTS).astype(np.float32), told[i] if told else None, alive)
         assert [outlines.noticed(i) for i in range(FRAMES)] == [bool(seed.any()) for seed in noticed]
         return list(outlines.masks())
 
@@ -116,6 +119,38 @@ def test_a_thing_that_leaves_leaves_nothing_behind() -> None:
     found = film.found([mask(body(i), leg(i)) if i < gone else mask() for i in range(FRAMES)])
     assert overlap(found[gone - 1], mask(body(gone - 1), leg(gone - 1))) > 0.85
     assert np.mean(found[gone + 2 :]) < 0.005
+
+
+def test_what_looks_like_a_thing_beside_it_but_stands_in_all_frames_is_no_part_of_it() -> None:
+    film = Film()
+    post, told = (slice(4, 60), slice(44, 52)), []
+    for i, frame in enumerate(film.frames):
+        open_ = mask(post) & ~mask(body(i), leg(i))
+        frame[open_] = BODY
+        told.append(Told(np.zeros(HW, np.float32), np.where(open_, 4, 0).astype(np.float32)))
+    noticed = [mask(body(i), leg(i)) for i in range(FRAMES)]
+    leaks = film.found(noticed)
+    kept = film.found(noticed, told=told)
+
+    def spilt(found: list[np.ndarray]) -> float:
+        return float(np.mean([(frame & ~mask(body(i), leg(i)))[post].mean() for i, frame in enumerate(found)]))
+
+    assert spilt(leaks) > 0.03 and spilt(kept) < 0.5 * spilt(leaks)
+    assert min(frame[body(i)].mean() for i, frame in enumerate(kept)) > 0.9, "of the thing itself nothing is taken"
+
+
+def test_what_a_thing_uncovers_is_not_taken_for_the_thing() -> None:
+    film = Film()
+    noticed = [mask(body(i), leg(i)) if i < STOPS else mask() for i in range(FRAMES)]
+    # From then on flow is lost everywhere, and says that nothing moved.
+    film.frames[STOPS:] = film.frames[0]
+    film.frames[STOPS:, 14:50, 6:26] = film.frames[0][14:50, 70:90]
+    for maps in (film.motion.flow_forward, film.motion.flow_backward):
+        maps[STOPS:] = 0
+    film.motion.visible_backward[STOPS:] = False
+    found = film.found(noticed)
+    assert overlap(found[STOPS - 1], mask(body(STOPS - 1), leg(STOPS - 1))) > 0.85
+    assert not any(frame.any() for frame in found[STOPS:])
 
 
 def test_who_reads_single_pictures_adds_to_a_thing_and_makes_none() -> None:

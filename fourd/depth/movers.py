@@ -37,6 +37,10 @@ _TIGHT = 0.95
 """Quantile of the bounds that is taken for the tightest: single ones are wrong."""
 _ALOFT = 0.1
 """How much nearer than its tightest bound a thing in the air is taken to be, as a logarithm."""
+_HIDDEN = 0.5
+"""Share of a thing's height that may lie below the picture's border, for the ground there to be continued so far."""
+_SLOPE = 1 / 12
+"""Share of the picture's height, at its lower border, over which the ground's slope is taken."""
 _RELIEF = 1.08
 """Parts of a region are so many times nearer or farther than its middle at most: a guess may not tear it apart."""
 _ROUND = 0.5
@@ -75,7 +79,7 @@ class Things:
             label.append(objects.regions(moving_mask(motion, i, rig.hw) if moving is None else moving[i], flow))
         self.label = objects.heard(objects.follow(label, motion), motion)
         """For each frame the number of the thing that each pixel shows, from 1 on; 0 is what stands still."""
-        self._bounds: list[dict[int, tuple[float, bool]]] = [{} for _ in label]
+        self._feet: list[dict[int, _Feet]] = [{} for _ in label]
         self._relief: list[Float32[Array, "h w"] | None] = [None for _ in label]
 
     @property
@@ -93,7 +97,7 @@ class Things:
         """
         frame = self.label[i]
         names = objects.numbers(frame)
-        self._bounds[i] = {k: _bound(frame == k, still) for k in names}
+        self._feet[i] = {k: _feet(frame == k, still) for k in names}
         if names:
             bulge = _bulge(frame, names, float(self._focal_px[i]))
             self._relief[i] = bulge if shape is None else _relief(frame, shape, names)
@@ -104,21 +108,62 @@ class Things:
         for k, growth in enumerate(sizes.growth(self.label, self._motion, self.count)):
             frames = np.array(sorted(growth))
             larger = np.array([growth[i] for i in frames])
-            bounds = [self._bounds[i][k + 1] for i in frames]
-            logs = np.log(np.array([rho for rho, _ in bounds])) - larger
-            rho[frames, k] = np.exp(larger + _level(logs, np.array([whole for _, whole in bounds])))
+            feet = [self._feet[i][k + 1] for i in frames]
+            logs = np.log(_bounds(feet, np.exp(larger))) - larger
+            rho[frames, k] = np.exp(larger + _level(logs, np.array([f.whole for f in feet])))
         regions = [Regions(label, rho[i], self._relief[i]) for i, label in enumerate(self.label)]
         return _steady_relief(regions, self._motion)
 
 
-def _bound(inside: Bool[Array, "h w"], still: Float32[Array, "h w"]) -> tuple[float, bool]:
-    """The inverse depth of the ground under a region's feet, and whether the picture shows these."""
+@dataclass(frozen=True)
+class _Feet:
+    """Where a region ends below in one frame."""
+
+    rho: float
+    """Inverse depth of the ground there."""
+    steeper: float
+    """How much larger it is a row further down, at the picture's lower border."""
+    whole: bool
+    """Whether the picture shows the feet."""
+    height: float
+    """Rows from the region's highest to its lowest; NaN if it runs out of the picture above."""
+
+
+def _feet(inside: Bool[Array, "h w"], still: Float32[Array, "h w"]) -> _Feet:
+    """Look at the ground under a region's feet."""
     h = len(inside)
     columns = np.nonzero(inside.any(0))[0]
-    bottom = h - 1 - inside[::-1, columns].argmax(0)
+    bottom, top = h - 1 - inside[::-1, columns].argmax(0), inside[:, columns].argmax(0).min()
     feet = bottom >= np.quantile(bottom, 1 - _FOOT)
     ground = still[np.minimum(bottom[feet] + 2, h - 1), columns[feet]]
-    return max(float(np.median(ground)), 1e-6), bool(bottom.max() < h - 2)
+    rows = min(max(round(_SLOPE * h), 1), h - 1)
+    rise = still[h - 1, columns[feet]] - still[h - 1 - rows, columns[feet]]
+    return _Feet(
+        rho=max(float(np.median(ground)), 1e-6),
+        steeper=max(float(np.median(rise)) / max(rows, 1), 0),
+        whole=bool(bottom.max() < h - 2),
+        height=float(bottom.max() + 1 - top) if top > 1 else float("nan"),
+    )
+
+
+def _bounds(feet: list[_Feet], larger: Float64[Array, " n"]) -> Float64[Array, " n"]:
+    """What a thing hides of the ground, as inverse depth, also where its feet are below the picture.
+
+    It keeps its height, and the ground, whose inverse depth is linear in the picture where it is a plane, goes on.
+
+    Args:
+        feet: Where it ends in each frame.
+        larger: How large it looks in each.
+    """
+    seen = [f.height / size for f, size in zip(feet, larger, strict=True) if f.whole and f.height > 0]
+    rho = np.array([f.rho for f in feet])
+    if not seen:
+        return rho
+    height = float(np.median(seen)) * larger
+    hidden = np.array(
+        [0.0 if f.whole or np.isnan(f.height) else h - f.height for f, h in zip(feet, height, strict=True)]
+    )
+    return rho + np.array([f.steeper for f in feet]) * np.clip(hidden, 0, _HIDDEN * height)
 
 
 def _level(bounds: Float64[Array, " n"], whole: Bool[Array, " n"]) -> Float64[Array, " n"]:

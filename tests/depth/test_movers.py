@@ -123,6 +123,25 @@ def test_a_thing_that_hops_is_as_near_as_where_it_is_lowest() -> None:
     assert 0.75 < np.median(found) < 1.0
 
 
+def test_feet_below_the_picture_are_where_the_height_of_the_thing_says() -> None:
+    def ball(i: int) -> tuple[float, float, float]:
+        return 20.0 + i, 30.0 + 25 * np.sin(np.pi * i / 19), 12.0  # It leaves the ground and sinks below the border.
+
+    def cut(i: int) -> tuple[float, float, float]:
+        x, y, _ = ball(i)
+        return x, y, 12.0
+
+    motion, label = film([cut], 20)
+    lowest = label[10].any(1)
+    assert lowest[-1] and not label[0][-1].any()
+    rho = [float(r.rho[0]) for r in placed(motion, ground())]
+    border = float(ground()[-1, 0])
+    below = (55 + 12 - 20) / 40  # The ground at the ball's lowest point.
+    assert border < 1.0 < below
+    assert np.allclose(rho, rho[0], rtol=0.05), "it keeps its size"
+    assert rho[10] == pytest.approx(below * np.exp(0.1), rel=0.05)
+
+
 def test_long_clips_are_judged_stretch_by_stretch() -> None:
     n, stands = 1000, 500
     rng = np.random.default_rng(0)

@@ -21,7 +21,7 @@ from fourd import native
 from fourd.checked import checked
 from fourd.events import Progress, Steps
 from fourd.fuse.cloud import OPACITY
-from fourd.fuse.harm import without_worst
+from fourd.fuse.harm import worst
 from fourd.geometry import pinhole
 from fourd.geometry.inflated import beside, inflated
 from fourd.geometry.masks import grown, nearest, pieces
@@ -158,7 +158,9 @@ def _hidden(made: Splats, fronts: Splats, ground: Tensor, camera: Cameras) -> Sp
         if len(made) == 0 or float(change.detach()) <= budget:
             break
         (slope,) = torch.autograd.grad(change, opacity)
-        made = without_worst(made, (slope * made.opacity).clamp(min=0), 0.5 * budget / float(change.detach()))
+        stays = torch.ones(len(made), dtype=torch.bool)
+        stays[worst((slope * made.opacity).clamp(min=0), 0.5 * budget / float(change.detach()))] = False
+        made = made[stays]
     return made
 
 

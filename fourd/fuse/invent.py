@@ -12,7 +12,7 @@ from fourd import native
 from fourd.checked import checked
 from fourd.events import Progress, Steps
 from fourd.fuse.cloud import Cloud
-from fourd.fuse.harm import without_worst
+from fourd.fuse.harm import worst
 from fourd.fuse.sharpen import REACH
 from fourd.fuse.static import lift
 from fourd.fuse.views import View
@@ -36,8 +36,11 @@ _GONE = 0.03
 _CLOSER = 0.15
 """Weight of a change that brings a pixel closer to what was filmed. Outlines fade to black where nothing is behind."""
 
-_COMPARED = 48
+_COMPARED = 24
 """At most so many pictures are compared, evenly spread."""
+
+_FAINT = 0.1
+"""By so much of their opacity splats that were made up hide each other where it is asked which of them may show."""
 
 _MORE = 0.6
 """To bring the change down to a share, what causes all but so much of that share goes."""
@@ -112,46 +115,65 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt
         filmed: What they filmed.
     """
     picked = clock.spread(len(cameras), _COMPARED)
-    cameras, film = cameras[picked], filmed[picked]
-    lasts = torch.isinf(splats.duration_s)
-    still, passing = splats[lasts], splats[~lasts]
-    alive = [torch.nonzero(_lives(passing, float(t)))[:, 0] for t in cameras.time_s]
-    before = [_draw(Splats.concat([still, passing[alive[i]]]), cameras, i) for i in range(len(cameras))]
-    pixels = sum(int((had.alpha > COVERED).sum()) for had in before)
+    shots = [_Shot(splats, invented, cameras[k : k + 1], filmed[k]) for k in picked.tolist()]
+    pixels = sum(shot.pixels for shot in shots)
     budget, bearable = (3 * pixels * 10 ** (-limit / 10) for limit in (UNCHANGED_DB, _BEARABLE_DB))
-    count, changes = len(invented), [math.inf] * len(before)
+    stays, count = torch.ones(len(invented), dtype=torch.bool), len(invented)
     for k in range(_ROUNDS):
-        harm = torch.zeros(len(invented))
-        for i, had in enumerate(before):
-            if changes[i] > budget / len(before) / 2:  # Pictures that hardly change are not drawn again.
-                at = torch.nonzero(_near_view(invented, cameras, i))[:, 0]
-                around = Splats.concat([still, passing[alive[i]]])
-                changes[i], by_splat = _harm(around, invented[at], cameras, i, had, film[i])
-                harm[at] += by_splat
-            yield Progress("inpaint", k * len(cameras) + i + 1, _ROUNDS * len(cameras))
-        change = sum(changes)
-        enough = bearable if len(invented) <= (1 - _GONE) * count else budget
+        harm = torch.zeros(count)
+        for i, shot in enumerate(shots):
+            if shot.change > budget / len(shots) / 2:  # Pictures that hardly change are not drawn again.
+                at = shot.made[stays[shot.made]]
+                harm[at] += shot.harm(splats[shot.filmed], invented[at])
+            yield Progress("inpaint", k * len(shots) + i + 1, _ROUNDS * len(shots))
+        change, left = sum(shot.change for shot in shots), torch.nonzero(stays)[:, 0]
+        enough = bearable if len(left) <= (1 - _GONE) * count else budget
         if change <= enough:
             yield Progress("inpaint", 1, 1)
             break
         most = math.ceil(_GONE * count) if change <= bearable else None
-        invented = without_worst(invented, harm, _MORE * budget / change, most)
-    return invented
+        stays[left[worst(harm[left], _MORE * budget / change, most)]] = False
+    return invented[stays]
 
 
-def _harm(
-    splats: Splats, invented: Splats, cameras: Cameras, i: int, before: native.Picture, film: Tensor
-) -> tuple[float, Tensor]:
-    """How much one filmed picture changes, summed squares, and how much of it goes with each splat if it goes."""
-    opacity = invented.opacity.clone().requires_grad_(True)
-    both = Splats.concat([splats, invented.replace(opacity=opacity)])
-    after = _draw(both, cameras, i).rgb
-    there = before.alpha > COVERED
-    truth = film[there].float() / 255
-    worse = (after.detach()[there] - truth).square() - (before.rgb[there] - truth).square()
-    change = (after - before.rgb)[there].square()
-    (by_opacity,) = torch.autograd.grad((change * torch.where(worse > 0, 1.0, _CLOSER)).sum(), opacity)
-    return float(change.detach().sum()), (by_opacity * invented.opacity).clamp(min=0)
+class _Shot:
+    """A filmed picture as it was drawn before anything was made up, and which splats may show in it."""
+
+    def __init__(self, splats: Splats, invented: Splats, camera: Cameras, film: Tensor) -> None:
+        self._at = camera.K[0], camera.world_from_cam[0], camera.hw, float(camera.time_s[0])
+        there = torch.nonzero(_lives(splats, self._at[3]) & _near_view(splats, camera))[:, 0]
+        # What is hidden already takes no part, whatever is laid before it, and the picture keeps its bits.
+        self.filmed = there[native.contribution(splats[there], *self._at).weight > 0]
+        around = splats[self.filmed]
+        drawn = native.draw(around, *self._at)
+        self._before, self._seen = drawn.rgb, drawn.alpha > COVERED
+        self._truth = film[self._seen].float() / 255
+        # What is made up before it may go; so whatever it does not hide wholly counts.
+        near = torch.nonzero(_near_view(invented, camera))[:, 0]
+        faint = invented[near].replace(opacity=_FAINT * invented.opacity[near])
+        weight = native.contribution(Splats.concat([around, faint]), *self._at).weight
+        self.made = near[weight[len(around) :] > 0]
+        self.change = math.inf
+
+    @property
+    def pixels(self) -> int:
+        """How many of its pixels were filmed."""
+        return len(self._truth)
+
+    def harm(self, around: Splats, invented: Splats) -> Tensor:
+        """How much of the picture's change, summed squares, goes with each splat that was made up if that goes.
+
+        Args:
+            around: The splats ``filmed``.
+            invented: Those of ``made`` that are left.
+        """
+        opacity = invented.opacity.clone().requires_grad_(True)
+        after = native.draw(Splats.concat([around, invented.replace(opacity=opacity)]), *self._at).rgb
+        worse = (after.detach()[self._seen] - self._truth).square() - (self._before[self._seen] - self._truth).square()
+        change = (after - self._before)[self._seen].square()
+        (slope,) = torch.autograd.grad((change * torch.where(worse > 0, 1.0, _CLOSER)).sum(), opacity)
+        self.change = float(change.detach().sum())
+        return (slope * invented.opacity).clamp(min=0)
 
 
 def _lives(splats: Splats, time_s: float) -> Bool[Tensor, " n"]:
@@ -160,10 +182,11 @@ def _lives(splats: Splats, time_s: float) -> Bool[Tensor, " n"]:
     return splats.opacity * torch.exp(-age.square() / 2) > FAINTEST
 
 
-def _near_view(splats: Splats, cameras: Cameras, i: int) -> Bool[Tensor, " n"]:
-    """Which still splats may reach into a picture; those that do not are not drawn."""
-    pose, K, (h, w) = cameras.world_from_cam[i], cameras.K[i], cameras.hw
-    place = (splats.mean_m - pose[:3, 3]) @ pose[:3, :3]
+def _near_view(splats: Splats, camera: Cameras) -> Bool[Tensor, " n"]:
+    """Which splats may reach into the picture of one camera; those that do not are not drawn."""
+    pose, K, (h, w) = camera.world_from_cam[0], camera.K[0], camera.hw
+    moved = splats.mean_m + splats.velocity_mps * (float(camera.time_s[0]) - splats.time_s)[:, None]
+    place = (moved - pose[:3, 3]) @ pose[:3, :3]
     # A pixel more to each side: what is drawn is widened by a fraction of one.
     corners = torch.tensor([[-1.0, -1.0], [w + 1.0, -1.0], [w + 1.0, h + 1.0], [-1.0, h + 1.0]])
     y = (corners[:, 1] - K[1, 2]) / K[1, 1]
@@ -171,7 +194,3 @@ def _near_view(splats: Splats, cameras: Cameras, i: int) -> Bool[Tensor, " n"]:
     ray = torch.stack([x, y, torch.ones(4)], 1)
     inwards = torch.nn.functional.normalize(torch.linalg.cross(ray, ray.roll(-1, 0)), dim=1)
     return ((place @ inwards.mT).amin(1) > -REACH_SIGMA * splats.scale_m.amax(1)) & (place[:, 2] > 0)
-
-
-def _draw(splats: Splats, cameras: Cameras, i: int) -> native.Picture:
-    return native.draw(splats, cameras.K[i], cameras.world_from_cam[i], cameras.hw, float(cameras.time_s[i]))

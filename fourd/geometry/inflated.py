@@ -64,11 +64,20 @@ def _squared(depth: Tensor, body: Tensor, nearer: Tensor) -> Tensor:
     # An outline runs half a pixel beyond the last pixel's centre, so its face weighs twice.
     count = linked.sum(0) + 2 * ends.sum(0) + border
     usable = body & (count > 0)
-    value = torch.where(usable, start, 0.0)
+    return _settled(torch.where(usable, start, 0.0), linked * usable / count.clamp(min=1), usable / count.clamp(min=1))
+
+
+def _settled(value: Tensor, weight: Tensor, own: Tensor) -> Tensor:
+    """Each pixel becomes the weighted sum of its neighbours and of what is its own, again and again (Jacobi)."""
+    wide = F.pad(value[None], (1, 1, 1, 1))[0]
+    middle, total, own = wide[1:-1, 1:-1], torch.empty_like(value), _ROUND * own
+    sides = wide[1:-1, 2:], wide[1:-1, :-2], wide[2:, 1:-1], wide[:-2, 1:-1]
     for _ in range(_SWEEPS):
-        total = (beside(value, 0.0) * linked).sum(0)
-        value = torch.where(usable, (total + _ROUND) / count.clamp(min=1), 0.0)
-    return value
+        torch.addcmul(own, weight[0], sides[0], out=total)
+        for k in (1, 2, 3):
+            total.addcmul_(weight[k], sides[k])
+        middle.copy_(total)
+    return total
 
 
 def _faces(depth: Tensor, body: Tensor, nearer: Tensor) -> tuple[Tensor, Tensor]:

@@ -57,7 +57,7 @@ class Unseen:
     def allows(self, point_m: Float[Tensor, "n 3"]) -> Bool[Tensor, " n"]:
         """Which points no camera looked through."""
         h, w = self._cameras.hw
-        free = torch.ones(len(point_m), dtype=torch.bool)
+        free, left = torch.ones(len(point_m), dtype=torch.bool), torch.arange(len(point_m))
         for K, pose, nearest in zip(self._cameras.K, self._cam_from_world, self._nearest, strict=True):
             x, y, z = (point_m @ pose[:3, :3].mT + pose[:3, 3]).unbind(1)
             ahead = z > 1e-6
@@ -66,7 +66,10 @@ class Unseen:
             row = (K[1, 1] * y * inverse + K[1, 2]).floor()
             inside = ahead & (column >= 0) & (row >= 0) & (column < w) & (row < h)
             index = row.clamp(0, h - 1).long() * w + column.clamp(0, w - 1).long()
-            free &= ~inside | (inverse <= nearest.flatten()[index])
+            seen = inside & (inverse > nearest.flatten()[index])
+            free[left[seen]] = False
+            if 2 * int(seen.sum()) > len(left):  # The other cameras need not be asked again.
+                point_m, left = point_m[~seen], left[~seen]
         return free
 
     @checked

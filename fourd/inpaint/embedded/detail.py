@@ -234,15 +234,23 @@ class Search:
         self.here, self.weights = torch.stack(rows, 1), torch.stack(weights, 1)
         self.total = self.weights.sum((1, 2)).clamp(min=1e-6)
 
-    def cost(self, at: Int64[Tensor, " m"]) -> Float32[Tensor, " m"]:
-        """How unlike the places are; infinite where there is none."""
+    def cost(self, at: Int64[Tensor, " m"], pixels: Int64[Tensor, " m"] | None = None) -> Float32[Tensor, " m"]:
+        """How unlike the places are; infinite where there is none.
+
+        Args:
+            at: The places.
+            pixels: For which of the hole's pixels; for all of them, if not given.
+        """
+        here, weights, sums = self.here, self.weights, self.total
+        if pixels is not None:
+            here, weights, sums = here[pixels], weights[pixels], sums[pixels]
         total = torch.zeros(len(at))
         safe = at.clamp(_MARGIN * (self.w + 1), len(self.usable) - 1 - _MARGIN * (self.w + 1))
         for k, (dy, dx) in enumerate(_AROUND):
-            off = self.there[safe + dy * self.w + dx] - self.here[:, k]
-            total += (off.square_() * self.weights[:, k]).sum(1)
+            off = self.there[safe + dy * self.w + dx] - here[:, k]
+            total += (off.square_() * weights[:, k]).sum(1)
         fits = (at >= 0) & self.usable[at.clamp(0, len(self.usable) - 1)]
-        return torch.where(fits, total / self.total, torch.inf)
+        return torch.where(fits, total / sums, torch.inf)
 
     def begin(self) -> Int64[Tensor, "h w"]:
         """The best of many places for each pixel, by what is broad of them."""
@@ -275,8 +283,13 @@ class Search:
         return at
 
     def _better(self, best: Tensor, lowest: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        cost = self.cost(other)
-        return torch.where(cost < lowest, other, best), torch.minimum(cost, lowest)
+        # Neighbours mostly come from neighbouring places, and what they would have chosen is what one has.
+        new = torch.nonzero((other != best) & (other >= 0))[:, 0]
+        cost = self.cost(other[new], new)
+        lower = cost < lowest[new]
+        best, lowest, new = best.clone(), lowest.clone(), new[lower]
+        best[new], lowest[new] = other[new], cost[lower]
+        return best, lowest
 
     def _beside(self, at: Int64[Tensor, "h w"], dy: int, dx: int) -> Int64[Tensor, " m"]:
         """The places that the pixels so far away would have chosen for ours, -1 where there is none."""

@@ -7,7 +7,7 @@ along a ray the nearest of its planes is the wall that stands there, also where 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float32, Float64, Int64
@@ -44,6 +44,12 @@ _FAR = 8.0
 """What is so many times farther away than 9 of 10 points that are seen is the sky."""
 _SKY = 0.015
 """Share of what was seen that is sky, where there is one."""
+_LOW = 0.1
+"""Sine of the angle below its horizon at which sky is seen where a ground ends, at most."""
+_ENDS = 0.002
+"""At least this share of what was seen is sky before which a surface would lie if it went on for ever."""
+_COARSE = 3
+"""One pixel of so many in each direction is asked where surfaces end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +62,10 @@ class Layout:
     """``normal @ p + offset_m`` is how far the point ``p`` lies before the plane."""
     sky: float | None
     """Inverse depth of the sky in 1/m, if any was seen; it is the surface behind all others, numbered ``k``."""
+    middle_m: Float64[Tensor, " 3"]
+    """Where the cameras stand in the mean."""
+    reach_m: Float64[Tensor, " k"]
+    """How far from there each plane goes on: the ground ends at the sky; infinity where no end was seen."""
 
     def __len__(self) -> int:
         return len(self.offset_m)
@@ -72,6 +82,8 @@ class Layout:
         before = self.normal @ pose[:3, 3] + self.offset_m
         # Whoever stands behind a wall does not see it.
         inverse = torch.where(before > 0, -(ray @ self.normal.mT) / before.clamp(min=1e-9), 0.0)
+        ended = _away(pose, ray, inverse, self.middle_m) > self.reach_m
+        inverse = torch.where(ended, 0.0, inverse)
         if self.sky is not None:
             inverse = torch.cat([inverse, torch.full_like(inverse[..., :1], self.sky)], -1)
         if inverse.shape[-1] == 0:
@@ -100,17 +112,18 @@ def found(
     parts = [_sampled(inverse_depth[i], known[i], cameras[i : i + 1], random) for i in range(len(cameras))]
     point, away, normal, offset = (torch.cat(x) for x in zip(*parts, strict=True))
     if len(point) < 3 or len(normal) == 0:
-        return Layout(torch.zeros(0, 3).double(), torch.zeros(0).double(), None)
+        return _nothing()
     infinite = away > _FAR * away.quantile(0.9)
     for limit in (0.8, 0.6, 0.4):  # Where there is much sky, nine of ten points are not near.
         infinite = infinite | (away > _FAR * _FAR * away.quantile(limit))
     sky = float(1 / away[infinite].median()) if infinite.double().mean() > _SKY else None
     close = _NEAR * away
+    behind = -torch.where(infinite, _LOW * away, 3 * close)
     free = ~infinite
     planes: list[Tensor] = []
     for _ in range(_MOST):
         lead = point @ normal.mT + offset
-        bounds = (lead < -3 * close[:, None]).double().mean(0) <= _BEYOND
+        bounds = (lead < behind[:, None]).double().mean(0) <= _BEYOND
         support = ((lead.abs() < close[:, None]) & free[:, None]).double().mean(0) * bounds
         square = torch.zeros_like(bounds)
         for other in planes:
@@ -121,15 +134,61 @@ def found(
             break
         plane = _refined(point, close, normal[best], offset[best], free)
         lead = point @ plane[:3] + plane[3]
-        if float((lead < -3 * close).double().mean()) <= _BEYOND:
+        if float((lead < behind).double().mean()) <= _BEYOND:
             planes.append(plane)
         free = free & (lead.abs() >= 2 * close) & ((point @ normal[best] + offset[best]).abs() >= close)
     if sky is None and len(planes) > 1:
         planes += _squared(point, close, free, planes)
     if not planes:
-        return Layout(torch.zeros(0, 3).double(), torch.zeros(0).double(), None)  # A sky needs a ground where it ends.
-    both = torch.stack(planes)
-    return Layout(both[:, :3], both[:, 3], sky)
+        return _nothing()  # A sky needs a ground where it ends.
+    both, middle = torch.stack(planes), cameras.centre_m.double().mean(0)
+    endless = Layout(both[:, :3], both[:, 3], sky, middle, torch.full((len(both),), torch.inf).double())
+    return endless if sky is None else replace(endless, reach_m=_ends(endless, inverse_depth, known, cameras))
+
+
+def _nothing() -> Layout:
+    nothing = torch.zeros(0).double()
+    return Layout(torch.zeros(0, 3).double(), nothing, None, torch.zeros(3).double(), nothing)
+
+
+def _away(pose: Tensor, ray: Tensor, inverse: Tensor, from_m: Tensor) -> Tensor:
+    """How far places at inverse depths [h, w, k] on a camera's rays [h, w, 3] are from a point."""
+    return ((pose[:3, 3] - from_m) + ray[..., None, :] / inverse.clamp(min=1e-12)[..., None]).norm(dim=-1)
+
+
+def _ends(layout: Layout, inverse_depth: Tensor, known: Tensor, cameras: Cameras) -> Tensor:
+    """How far planes go on: as far as explains best where they were seen, and where the sky was and not they.
+
+    A plane for ever ends at its horizon. What is filmed ends before: the ground rises, or falls, or fades.
+    """
+    assert layout.sky is not None
+    seen: list[list[Tensor]] = [[] for _ in range(len(layout))]
+    through: list[list[Tensor]] = [[] for _ in range(len(layout))]
+    total = 0
+    for i in range(len(cameras)):
+        pose = cameras.world_from_cam[i].double()
+        ray = (pinhole.rays(cameras.K[i], cameras.hw).double() @ pose[:3, :3].mT)[::_COARSE, ::_COARSE]
+        had, there = (x[i, ::_COARSE, ::_COARSE] for x in (inverse_depth, known))
+        number, lies = (x[::_COARSE, ::_COARSE] for x in layout.behind(cameras[i : i + 1]))
+        distance = _away(pose, ray, lies.double()[..., None], layout.middle_m)[..., 0]
+        sky, on = there & (had < 2 * layout.sky), there & ((had / lies.clamp(min=1e-9) - 1).abs() < _NEAR)
+        total += int(there.sum())
+        for k in range(len(layout)):
+            seen[k].append(distance[on & ~sky & (number == k)])
+            through[k].append(distance[sky & (number == k)])
+    reach = []
+    for some, none in zip(seen, through, strict=True):
+        end, beyond = torch.cat(some), torch.cat(none)
+        if len(beyond) <= _ENDS * total:
+            reach.append(torch.inf)
+            continue
+        # Of all distances, the one that puts fewest of either on the wrong side.
+        both, order = torch.cat([end, beyond]).sort()
+        there = (order < len(end)).long()
+        wrong = there.sum() - there.cumsum(0) + (1 - there).cumsum(0)
+        best = int(wrong.argmin())
+        reach.append(float(both[best]) if int(wrong[best]) < len(beyond) // 2 else torch.inf)
+    return torch.tensor(reach, dtype=torch.float64)
 
 
 def _sampled(inverse: Tensor, known: Tensor, camera: Cameras, random: torch.Generator) -> tuple[Tensor, ...]:

@@ -70,6 +70,18 @@ def test_ground_ends_at_the_sky() -> None:
     assert bool((inverse[:23] == found.sky).all())
 
 
+def test_ground_that_was_seen_to_end_goes_on_no_further() -> None:
+    cameras = _cameras()
+    lies = _seen(cameras, [FLOOR], 1e-4)
+    ends = _seen(cameras, [FLOOR], 1 / 15.0)  # Nothing of it is filmed that is further off.
+    seen = torch.where(ends < 1 / 14.99, 1e-4, lies)
+    assert 0.01 < float(((seen < lies) & (lies > 1e-4)).float().mean()) < 0.2, "a part of the ground is missing"
+    found = layout.found(seen, seen > 0, cameras)
+    number, _ = found.behind(cameras[1:2])
+    assert float(((number == 1) == (seen[1] < 2e-4)).float().mean()) > 0.98
+    assert 12 < float(found.reach_m[0]) < 20, "rows of pixels lie 13, 18 and 30 m off there"
+
+
 def test_a_sky_without_a_ground_bounds_nothing() -> None:
     cameras = _cameras()
     seen = 0.05 + 0.5 * torch.rand(3, *HW, generator=torch.Generator().manual_seed(0))
@@ -88,7 +100,8 @@ def test_a_strip_of_a_wall_is_enough_where_a_room_has_right_angles() -> None:
 
 
 def test_whoever_stands_behind_a_wall_does_not_see_it() -> None:
-    found = layout.Layout(torch.tensor([BACK[:3]]).double(), torch.tensor([-1.0]).double(), None)
+    wall, nowhere = torch.tensor([BACK[:3]]).double(), torch.zeros(3).double()
+    found = layout.Layout(wall, torch.tensor([-1.0]).double(), None, nowhere, torch.tensor([torch.inf]).double())
     number, inverse = found.behind(_cameras(1))
     assert bool((number == layout.NONE).all()) and bool((inverse == 0).all())
 

@@ -137,7 +137,18 @@ class Scene:
         return float(seen.median()) if len(seen) else 1.0
 
     def path(self, name: str, **options: Any) -> Cameras:
-        """Cameras that move through the scene; see ``fourd.geometry.paths.make``.
+        """Cameras that move through the scene, one for each frame of a film.
+
+        Args:
+            name: ``orbit``, ``arc``, ``freeze``, ``spiral``, ``dolly``, ``truck``, ``pedestal``, ``crane``, ``pan``,
+                ``tilt``, ``roll``, ``zoom``, ``dolly-zoom``, ``source``, ``stabilised`` or ``keyframes``.
+            options: ``degrees``, or ``amount`` in the path's own unit; ``at_s``, where time stands still, in
+                seconds; ``duration_s``, ``fps``, ``speed`` and ``hw`` (height, width) of the film, and whatever else
+                ``fourd.geometry.paths.make`` takes. By default the path's own amount, and the rest as it was filmed.
+
+        Raises:
+            InputError: If the path is not known, an option does not fit it, or the scene is not there at ``at_s``.
+            LimitError: If the film would have too many frames.
 
         Example:
             ``scene.render(scene.path("orbit", degrees=30))``
@@ -146,7 +157,19 @@ class Scene:
         return paths.make(name, self.cameras, **{"focus_m": self.focus_m(), "up": self.up, **options})
 
     def render(self, cameras: Cameras) -> Frames:
-        """Render the scene as each of ``cameras`` sees it, at that camera's own moment."""
+        """Render the scene as each of ``cameras`` sees it, at that camera's own moment.
+
+        Args:
+            cameras: ``scene.cameras``, some of them (``scene.cameras[:10]``), or a path's; ``write_video`` is the one
+                for long films, of which memory would not hold all pictures.
+
+        Returns:
+            ``rgb`` [t, h, w, 3] (sRGB, 0 to 1), ``alpha`` [t, h, w], ``depth_m`` [t, h, w] and ``hole`` [t, h, w].
+
+        Raises:
+            InputError: If a picture is larger than can be drawn.
+            MissingError: If what draws is not installed: the extension, or on CUDA gsplat and NVRTC.
+        """
         return render.render(self.splats, cameras)
 
     def write_video(self, path: str | Path, cameras: Cameras, *, fps: float | None = None) -> None:
@@ -158,6 +181,10 @@ class Scene:
             path: An ``.mp4``; written whole or not at all.
             cameras: One for each frame of the video.
             fps: Frame rate of the video; that of the source by default.
+
+        Raises:
+            InputError: If the name or the frame rate makes no video.
+            OutputError: If the file cannot be written.
         """
         fps = self.fps if fps is None else fps
         pictures = (_u8(frames.rgb[0]) for frames in render.stream(self.splats, cameras))

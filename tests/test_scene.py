@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from jaxtyping import TypeCheckError
 from fourd import exports
 from fourd.errors import FormatError, InputError
 from fourd.formats import _notes
+from fourd.geometry.paths import PATHS
+from fourd.scene import Scene
 from fourd.types import Cameras
 from tests.scenes import at_times, small_scene
 
@@ -55,6 +58,11 @@ def test_a_kind_that_is_not_known(tmp_path: Path) -> None:
 def test_a_frame_rate_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="fps is 0"):
         SCENE.write_video(tmp_path / "a.mp4", SCENE.cameras, fps=0)
+
+
+def test_the_help_of_path_names_every_path() -> None:
+    said = re.findall(r"``([\w-]+)``", (Scene.path.__doc__ or "").split("options:")[0])
+    assert said == list(PATHS)
 
 
 def test_orbits_go_about_the_up_that_the_scene_knows() -> None:

@@ -1,16 +1,20 @@
-"""How good are cameras? ``python -m benchmarks.cameras FOLDER... [--backends flow colmap] [--up 0 0 1]``.
+"""How good are cameras? ``python -m benchmarks.cameras FOLDER... [--stage room] [--backends flow] [--up 0 0 1]``.
 
 Each backend finds the cameras of each folder's clip; they are compared with the true ones after the best similarity.
 Instead of ``truth.npz`` a folder may hold ``clip.mp4`` and what another system estimated, ``poses.npy`` and
 ``intrinsics.npy`` (see ``estimates``). The clip is brought to a longer side of 640 pixels, as the pipeline does.
-With ``--up``, the world's direction up in the folders, depth is sought along the first backend's cameras, and the
-direction up that they tell is compared with it, beside the mean up of the cameras.
+"Sure to" are the standard deviations that the backend gives with position, rotation and focal length; the columns of
+pixels say how well the true cameras, and the found ones, agree with the true depth and with points that were followed
+(``benchmarks.reprojection``). With ``--up``, the world's direction up in the folders, depth is sought along the first
+backend's cameras, and the direction up that they tell is compared with it, beside the mean up of the cameras.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -23,13 +27,15 @@ from rich.table import Table
 from torch import Tensor
 from tyro.conf import Positional, arg
 
-from benchmarks import align, truth
+from benchmarks import align, staged, truth
 from benchmarks.errors import camera_errors
+from benchmarks.reprojection import reprojection_px
 from fourd import camera, depth, motion, poses
+from fourd.camera.tracks import follow
 from fourd.errors import FormatError, InputError
 from fourd.events import Event, Warned, result
 from fourd.geometry import paths, rigid
-from fourd.types import Cameras, Clip, DepthMaps, Motion
+from fourd.types import Cameras, Clip, DepthMaps, Motion, Uncertainty
 
 _SIZE = 640
 """Longer side of the pictures of clips with estimates."""
@@ -39,8 +45,12 @@ _SIZE = 640
 class Options:
     """What to judge."""
 
-    folders: Annotated[Positional[tuple[Path, ...]], arg(metavar="FOLDER ...")]
+    folders: Annotated[Positional[tuple[Path, ...]], arg(metavar="FOLDER ...")] = ()
     """Folders of truth, or of estimates."""
+    stage: tuple[str, ...] = ()
+    """Scenes of the stage, such as room."""
+    seeds: int = 1
+    """How many of each scene of the stage, by chance different."""
     backends: tuple[str, ...] = ("flow", "colmap")
     """Camera backends."""
     up: tuple[float, float, float] | None = None
@@ -96,6 +106,14 @@ def estimates(folder: Path) -> Case:
     return Case(clip, cameras, index)
 
 
+def cases(options: Options) -> Iterator[Case]:
+    """What is to be judged, one after the other."""
+    yield from map(case, options.folders)
+    for name, seed in product(options.stage, range(options.seeds)):
+        told = staged.make(name, seed=seed, views=("R10",))
+        yield Case(told.clip.replace(name=f"{name} {seed}"), told.cameras, torch.arange(len(told.clip)), told.depth)
+
+
 def case(folder: Path) -> Case:
     """A folder of truth or of estimates.
 
@@ -120,6 +138,24 @@ def angle_deg(a: Tensor, b: Tensor) -> float:
     return float(torch.rad2deg(2 * torch.asin(((a - b).norm() / 2).clamp(max=1))))
 
 
+def sure(uncertainty: Uncertainty | None) -> str:
+    """Standard deviations of position, rotation and focal length, in the units of the table's errors."""
+    if uncertainty is None:
+        return ""
+    focal = "guessed" if uncertainty.focal is None else f"{100 * uncertainty.focal:.2f}"
+    return f"{100 * uncertainty.position:.2f}, {uncertainty.rotation_deg:.2f}, {focal}"
+
+
+def reprojections(told: Case, found: Cameras) -> list[str]:
+    """How well the true cameras and the found ones agree with what can be followed; nothing without true depth."""
+    if told.depth is None:
+        return ["", ""]
+    tracks = result(follow(told.clip))
+    scale = align.similarity(told.cameras, found).scale
+    found = found.scaled(1 / scale)
+    return [f"{reprojection_px(tracks, told.depth, cameras):.2f}" for cameras in (told.cameras, found)]
+
+
 def judge(told: Case, name: str, moves: Motion) -> tuple[list[str], Cameras | None]:
     """A row of the table, and the cameras."""
     said: list[Event] = []
@@ -130,10 +166,11 @@ def judge(told: Case, name: str, moves: Motion) -> tuple[list[str], Cameras | No
         there = found[told.index]
         errors = camera_errors(told.cameras, there, align.similarity(told.cameras, there), told.depth)
     except InputError as error:
-        return [told.clip.name, name, "", "", "", "", "", str(error)], None
+        return [told.clip.name, name, *[""] * 8, str(error)], None
     warnings = " ".join(event.message for event in said if isinstance(event, Warned))
     figures = [100 * errors["position_of_path"], errors["rotation_deg"], 100 * errors["focal"]]
-    shown = [f"{x:.2f}" for x in figures] + [f"{found.bend:.3f}", f"{seconds:.1f}", warnings]
+    shown = [f"{x:.2f}" for x in figures] + [f"{found.bend:.3f}", sure(found.uncertainty), *reprojections(told, found)]
+    shown += [f"{seconds:.1f}", warnings]
     return [told.clip.name, name, *shown], found
 
 
@@ -162,10 +199,10 @@ def up_errors(told: Case, found: Cameras, moves: Motion, up: Tensor) -> list[str
 def main(options: Options) -> None:
     """Judge and print tables."""
     console = Console()
-    table = Table("scene", "backend", "position, % of path", "rotation, deg", "focal, %", "bend", "CPU s", "said")
+    judged = ("position, % of path", "rotation, deg", "focal, %", "bend", "sure to", "px, theirs", "px, found")
+    table = Table("scene", "backend", *judged, "CPU s", "said")
     ups = Table("scene", "up, deg", "mean up, deg", "confidence", "CPU s")
-    for folder in options.folders:
-        told = case(folder)
+    for told in cases(options):
         asked = options.up is not None or options.backends != ("flow",)
         moves = result(motion.estimate(told.clip)) if asked else unmoved(len(told.clip))
         for i, name in enumerate(options.backends):

@@ -169,7 +169,17 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
         splats, told = yield from log.stage("inpaint", filled)
 
     level = None if up is None else up.tolist()
-    provenance = Provenance(clip.name, _plain(config), _versions(), log.seconds, log.warnings, maps.metric, told, level)
+    provenance = Provenance(
+        clip=clip.name,
+        config=_plain(config),
+        versions=_versions(),
+        seconds=log.seconds,
+        warnings=log.warnings,
+        metric=maps.metric,
+        evidence=told,
+        up=level,
+        uncertainty=cameras.uncertainty,
+    )
     scene = Scene(splats, cameras, clip.sound, provenance)
     yield Finished("lift", scene, sum(log.seconds.values()))
     return scene

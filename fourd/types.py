@@ -8,9 +8,8 @@ Units, axes and conventions are those of docs/conventions.md.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Float16, Float32, Float64, UInt8
@@ -18,6 +17,8 @@ from torch import Tensor
 
 from fourd import fields, poses
 from fourd.errors import InputError
+from fourd.notes import Provenance as Provenance
+from fourd.notes import Uncertainty as Uncertainty
 from fourd.sounds import Sound as Sound
 from fourd.sounds import SoundSource as SoundSource
 
@@ -130,6 +131,8 @@ class Cameras(fields.Noun):
     bend: float = 0.0
     """How much the lens bent the pictures in which the cameras were found (see ``camera.lens``); these are the cameras
     of the pictures made straight. 0 in every scene: the pipeline goes on with straight pictures."""
+    uncertainty: Uncertainty | None = None
+    """How far they may be off, where they were found in the clip and do not stand still."""
 
     def __post_init__(self) -> None:
         self._set(
@@ -377,23 +380,3 @@ class Frames(fields.Noun):
     def hole(self) -> Bool[Tensor, "t h w"]:
         """True where less than half of a pixel is covered."""
         return self.alpha < 0.5
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a scene comes from, kept with it in its file. Plain JSON values only."""
-
-    clip: str = ""
-    config: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Wall time of each stage."""
-    warnings: list[str] = field(default_factory=list)
-    metric: bool = False
-    """False: the unit is the median depth of the first frame, not the metre."""
-    evidence: float | None = None
-    """Of what single frames leave open in the views that were filled, the share that other moments of the clip show.
-    The rest was made up. None where nothing was filled."""
-    up: list[float] | None = None
-    """The world's direction up, a unit vector, where the clip says it. None where it does not; the mean up of the
-    cameras stands in then."""

@@ -14,7 +14,7 @@ STAGES = {"media", "generate", "motion", "camera", "depth", "fuse", "inpaint", "
 
 TIERS: list[set[str]] = [
     {"errors", "checked"},
-    {"backends", "events", "fields", "files", "hub", "poses", "sounds", "srgb", "workers"},
+    {"backends", "events", "fields", "files", "hub", "notes", "poses", "sounds", "srgb", "workers"},
     {"types"},
     {"native"},
     {"geometry"},

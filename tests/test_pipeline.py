@@ -16,7 +16,7 @@ from fourd import generate
 from fourd.errors import FourdError, InputError, MissingError
 from fourd.events import Finished, Progress, Started, Steps, Warned
 from fourd.geometry import rigid
-from fourd.types import Cameras, Clip, DepthMaps, Motion, Sound, SoundSource
+from fourd.types import Cameras, Clip, DepthMaps, Motion, Sound, SoundSource, Uncertainty
 from tests.fuse import worlds
 
 pytestmark = pytest.mark.needs("native")
@@ -82,13 +82,14 @@ def test_a_scene_knows_which_way_is_up(tmp_path: Path) -> None:
 
 def test_a_lens_that_bends_is_made_straight_first(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:
     clip, cameras, maps = filmed
-    bent = cameras.replace(bend=-0.1)
+    bent = cameras.replace(bend=-0.1, uncertainty=Uncertainty(0.01, 0.2, None))
     events = list(fourd.steps(clip, fourd.Config(camera=bent, quality="draft", inpaint="none")))
     assert [e.stage for e in events if isinstance(e, Started)] == ["motion", "camera", "motion", "depth", "fuse"]
     assert isinstance(events[-1], Finished) and isinstance(events[-1].result, fourd.Scene)
     scene = events[-1].result
     assert scene.cameras.bend == 0
     torch.testing.assert_close(scene.cameras.K, cameras.K)  # A barrel is cropped, not enlarged.
+    assert scene.provenance.uncertainty == scene.cameras.uncertainty == bent.uncertainty
     assert scene.provenance.warnings[0].startswith("The lens bends straight lines. The pictures are made straight")
     with pytest.raises(
         InputError, match=r"a lens that bends by -0\.1, and depth is given, which cannot be made straight"

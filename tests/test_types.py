@@ -68,7 +68,7 @@ def test_sound_of_a_clip_is_a_sound() -> None:
 
 def test_nouns_say_shapes_and_not_numbers() -> None:
     clip = Clip(torch.zeros(2, 4, 6, 3, dtype=torch.uint8), torch.arange(2, dtype=torch.float64), name="walk")
-    assert repr(clip) == "Clip(frames=uint8[2, 4, 6, 3], time_s=float64[2], sound=None, name='walk')"
+    assert repr(clip) == "Clip(frames=uint8[2, 4, 6, 3], time_s=float64[2], sound=None, name='walk', warnings=())"
     assert "mean_m=float32[3, 3]" in repr(splats()) and len(repr(splats())) < 400
 
 

@@ -15,7 +15,7 @@ from fourd.camera.shots import cut, inside
 from fourd.camera.solve import UNIT, Solved, solve, standing
 from fourd.camera.tracks import follow
 from fourd.events import Progress, Steps, Warned
-from fourd.types import Cameras, Clip, Motion
+from fourd.types import Cameras, Clip, Motion, Uncertainty
 
 _MOST_WARNED = 8
 """Shots of which each may complain."""
@@ -105,4 +105,17 @@ def _cameras(clip: Clip, solved: list[Solved]) -> Cameras:
         K.append(np.tile([[focal, 0, w / 2], [0, focal, h / 2], [0, 0, 1]], (len(R), 1, 1)))
         poses.append(pose)
     intrinsics, world_from_cam = (torch.from_numpy(np.concatenate(parts)).float() for parts in (K, poses))
-    return Cameras(intrinsics, world_from_cam, clip.hw, clip.time_s, solved[0].bend)
+    return Cameras(intrinsics, world_from_cam, clip.hw, clip.time_s, solved[0].bend, _least_sure(solved))
+
+
+def _least_sure(solved: list[Solved]) -> Uncertainty | None:
+    """The largest uncertainties of any shot; of a focal length only if all shots tell one."""
+    each = [part.uncertainty for part in solved if part.uncertainty is not None]
+    if not each:
+        return None
+    focal = [part.focal for part in each if part.focal is not None]
+    return Uncertainty(
+        max(part.position for part in each),
+        max(part.rotation_deg for part in each),
+        max(focal) if len(focal) == len(each) else None,
+    )

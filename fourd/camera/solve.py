@@ -21,6 +21,8 @@ from fourd.camera.shots import keyframes, lasting_enough, still_share
 from fourd.camera.still import FOV_DEG
 from fourd.camera.tracks import Tracks, spread
 from fourd.camera.turning import SURE_FOCAL, explained, largest_turn_px, solve_turning
+from fourd.camera.uncertainty import jackknife
+from fourd.types import Uncertainty
 
 _KEYFRAMES = (45, 150)
 _TRACKS, _CORE_TRACKS = 1000, 350
@@ -38,6 +40,8 @@ _STILL_PX = 0.6
 _TURNS = 0.9
 """A turning camera explains at least this share of the observations, or of what a travelling one explains."""
 _EXPLAINED_PX = 1.0
+_TURNING_PX, _TRAVELLING_PX = 0.8, 0.4
+"""Errors that the last adjustments believe."""
 _DOUBTFUL = 0.35
 """Share of the observations explained under which the cameras are doubtful."""
 _START_FOVS_DEG = (62.0, 45.0, 80.0)
@@ -61,6 +65,8 @@ class Solved:
     warnings: tuple[str, ...] = ()
     bend: float = 0.0
     """Of the lens; the cameras are those of straight pictures (see ``lens``)."""
+    uncertainty: Uncertainty | None = None
+    """None of a camera that stands."""
 
 
 def solve(
@@ -102,7 +108,9 @@ def solve(
             travels = explained(key_seen.pick(core[key_seen.point]), growth.model, _EXPLAINED_PX)
             if travels * _TURNS > share:
                 return _travelling(seen, key_seen, growth, landmarks, travels)
-    return _turning(seen, core, turning, keys, sure, share)
+    # The jackknife looks at what the model was adjusted to.
+    doubt = jackknife(core_seen, turning, _TURNING_PX, travels=False, focal=sure)
+    return replace(_turning(seen, core, turning, keys, sure, share), uncertainty=doubt)
 
 
 def focal_px(fov_deg: float) -> float:
@@ -169,7 +177,7 @@ def _grow(
 
 def _travelling(seen: Seen, key_seen: Seen, growth: Growth, keys: Int64[np.ndarray, " k"], share: float) -> Solved:
     known = key_seen.pick(growth.known[key_seen.point])
-    model, warnings = growth.model, _doubts(share)
+    model, warnings, told = growth.model, _doubts(share), True
     if not _ordinary(model.focal):
         narrow, wide = map(focal_px, _ORDINARY_FOV_DEG)
         focal = min(max(model.focal, wide), narrow)
@@ -178,20 +186,22 @@ def _travelling(seen: Seen, key_seen: Seen, growth: Growth, keys: Int64[np.ndarr
             f" lens has; {_fov_deg(focal):.0f} degrees are taken. If you know it, give the cameras.",
         )
         model = adjust(known, replace(model, focal=focal), Task(0.8, 15, focal=False))
-    elif focal_uncertainty(known, model, 0.4) > SURE_FOCAL:
+        told = False
+    elif focal_uncertainty(known, model, _TRAVELLING_PX) > SURE_FOCAL:
         warnings += (
             f"The camera's path tells little about its focal length; a field of view of {_fov_deg(model.focal):.0f}"
             " degrees is the best guess. If you know it, give the cameras.",
         )
     # From here on as if the pictures had been straight.
     seen, bend, model = seen.straight(model.bend), model.bend, replace(model, bend=0.0)
+    doubt = jackknife(known.straight(bend), model, _TRAVELLING_PX, travels=True, focal=told)
     model = pose_all(seen, growth.known, model, keys)
     model, away = hold_lost(seen, growth.known, model)
     if away:
         named = ", ".join(map(str, away[:8])) + (", ..." if len(away) > 8 else "")
         warnings += (f"The camera could not be found in {len(away)} of {seen.frames} frames ({named}); it is guessed.",)
     model = model.scaled(1 / _first_depth(seen, growth.known, model))
-    return Solved("travelling", model.R, model.t, model.focal, warnings, bend)
+    return Solved("travelling", model.R, model.t, model.focal, warnings, bend, doubt)
 
 
 def _first_depth(seen: Seen, known: Bool[np.ndarray, " n"], model: Model) -> float:

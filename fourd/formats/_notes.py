@@ -10,7 +10,7 @@ import torch
 
 from fourd.errors import FormatError, InputError
 from fourd.formats import _json
-from fourd.types import Cameras, Provenance
+from fourd.types import Cameras, Provenance, Uncertainty
 
 
 def write(cameras: Cameras, provenance: Provenance) -> dict[str, Any]:
@@ -74,7 +74,20 @@ def read_provenance(ours: dict[str, Any]) -> Provenance:
         metric=notes.get("metric") is True,
         evidence=None if evidence is None else _json.as_float(evidence, where + "evidence"),
         up=_direction(notes["up"], where + "up") if notes.get("up") is not None else None,
+        uncertainty=_uncertainty(notes["uncertainty"], where + "uncertainty") if notes.get("uncertainty") else None,
     )
+
+
+def _uncertainty(value: Any, where: str) -> Uncertainty:
+    told = _json.as_dict(value, where)
+    position, rotation_deg = (
+        _json.as_float(told.get(name), f"{where}.{name}") for name in ("position", "rotation_deg")
+    )
+    focal = told.get("focal")
+    try:
+        return Uncertainty(position, rotation_deg, None if focal is None else _json.as_float(focal, f"{where}.focal"))
+    except InputError as error:
+        raise FormatError(f"{where} is broken: {error}") from error
 
 
 def _direction(value: Any, where: str) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -18,7 +19,8 @@ _CAMERA = {"still": "stands still", "rotation": "turns on the spot", "moving": "
 def facts(scene: Scene) -> dict[str, Any]:
     """Length, size, splats, cameras, sound, unit and provenance of a scene, as JSON values.
 
-    Angles are in degrees, times in seconds, focal lengths in pixels of the source picture.
+    Angles are in degrees, times in seconds, focal lengths in pixels of the source picture. Uncertainties are standard
+    deviations, as ``fourd.types.Uncertainty`` has them.
     """
     splats, cameras, from_ = scene.splats, scene.cameras, scene.provenance
     h, w = cameras.hw
@@ -44,6 +46,7 @@ def facts(scene: Scene) -> dict[str, Any]:
             "focal_px": [round(float(f), 1) for f in (focal.min(), focal.max())],
             "fov_across_deg": round(math.degrees(2 * math.atan(w / 2 / float(focal[:, 0].median()))), 1),
             "fov_down_deg": round(math.degrees(2 * math.atan(h / 2 / float(focal[:, 1].median()))), 1),
+            "uncertainty": from_.uncertainty and dataclasses.asdict(from_.uncertainty),
         },
         "up": from_.up,
         "sound": sound
@@ -77,6 +80,7 @@ def rows(known: dict[str, Any]) -> list[tuple[str, str]]:
         *_evidence(known["evidence"]),
         ("camera", _CAMERA[camera["motion"]]),
         ("  focal length", f"{focal}, which sees {camera['fov_across_deg']:g} x {camera['fov_down_deg']:g} degrees"),
+        *_uncertainty(camera["uncertainty"]),
         ("  up", "as the clip says it" if known["up"] else "unknown; the mean up of the cameras stands in"),
         ("sound", _sound(sound) if sound else "none"),
         ("unit", _unit(known)),
@@ -94,6 +98,18 @@ def _evidence(share: float | None) -> list[tuple[str, str]]:
     """What was not made up of that which a single frame leaves open, where something was filled."""
     said = f"{share:.0%} of what single frames leave open beside the camera's way" if share is not None else ""
     return [("  shown by other moments", said)] if said else []
+
+
+def _uncertainty(known: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """How far cameras that were found may be off."""
+    if known is None:
+        return []
+    parts = [f"{known['position']:.2%} of the path's length"] if known["position"] > 0 else []
+    parts.append(f"{known['rotation_deg']:.2f} degrees")
+    parts.append(
+        "a focal length that was guessed" if known["focal"] is None else f"{known['focal']:.1%} of the focal length"
+    )
+    return [("  sure to", ", ".join(parts) + " (standard deviations)")]
 
 
 def _sound(sound: dict[str, Any]) -> str:

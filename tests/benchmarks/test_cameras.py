@@ -14,7 +14,7 @@ from fourd import camera, media
 from fourd.errors import FormatError, InputError
 from fourd.events import Progress, Steps, Warned
 from fourd.geometry import rigid
-from fourd.types import Cameras, Clip, Motion
+from fourd.types import Cameras, Clip, Motion, Uncertainty
 
 HW = (4, 6)
 
@@ -44,13 +44,17 @@ def test_the_same_cameras_in_another_world_are_right(monkeypatch: pytest.MonkeyP
         yield Progress("camera", 1, 1)
         yield Warned("camera", "A word.")
         return known.cameras.scaled(3.0).replace(
-            K=longer, world_from_cam=elsewhere @ known.cameras.scaled(3.0).world_from_cam
+            K=longer,
+            world_from_cam=elsewhere @ known.cameras.scaled(3.0).world_from_cam,
+            uncertainty=Uncertainty(0.002, 0.03, None),
         )
 
     monkeypatch.setattr(camera, "load", lambda name: backend)
     row, found = cameras.judge(known, "any", still())
     assert row[:2] == ["x", "any"] and [abs(float(x)) for x in row[2:4]] == pytest.approx([0, 0], abs=0.01)
-    assert float(row[4]) == pytest.approx(10.0, abs=0.01) and row[7] == "A word." and found is not None
+    assert float(row[4]) == pytest.approx(10.0, abs=0.01) and row[6] == "0.20, 0.03, guessed" and row[-1] == "A word."
+    assert row[7:9] == ["", ""] and found is not None  # Without true depth nothing can be looked for.
+    assert len(row) == 11
 
 
 def test_what_fails_keeps_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +63,7 @@ def test_what_fails_keeps_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(camera, "load", load)
     row, found = cameras.judge(told(), "any", still())
-    assert row[-1] == "There is none." and found is None
+    assert row[-1] == "There is none." and len(row) == 11 and found is None
 
 
 def test_angles() -> None:

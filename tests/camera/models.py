@@ -14,9 +14,9 @@ from fourd.camera.triangulate import triangulate
 from fourd.native import bundle
 
 
-def exact(world, bend: float = 0.0, **options) -> tuple[Seen, Model]:
-    """What a lens that bends shows of an orbit, and the model of a pinhole camera there."""
-    truth = world("orbit", **options)
+def exact(world, bend: float = 0.0, path: str = "orbit", **options) -> tuple[Seen, Model]:
+    """What a lens that bends shows along a path, and the model of a pinhole camera there."""
+    truth = world(path, **options)
     tracks = truth.tracks
     h, w = tracks.hw
     seen = Seen(tracks.point, tracks.frame, tracks.xy_px - (w / 2, h / 2), tracks.points, tracks.length)

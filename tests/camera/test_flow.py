@@ -66,6 +66,9 @@ def test_a_turning_camera_is_solved_from_its_pictures():
     # 3e-3 radians are half a pixel here; it comes out at a tenth of one.
     np.testing.assert_allclose(cameras.world_from_cam[:, :3, :3].numpy(), truth, atol=3e-3)
     assert torch.equal(cameras.world_from_cam[0], torch.eye(4))
+    sure = cameras.uncertainty
+    assert sure is not None and sure.position == 0 and 0 < sure.rotation_deg < 0.2
+    assert sure.focal is not None and sure.focal < 0.02
 
 
 def test_the_same_clip_gives_the_same_bits():
@@ -98,7 +101,7 @@ def test_what_cannot_be_followed_is_a_still_camera_and_a_warning(kind, hw):
 @pytest.mark.parametrize("frames", [1, 6])
 def test_a_picture_that_does_not_change_is_a_still_camera(frames):
     cameras, warned = run(np.repeat(texture(*HW)[None], frames, 0))
-    assert not warned and len(cameras) == frames
+    assert not warned and len(cameras) == frames and cameras.uncertainty is None
     assert torch.equal(cameras.world_from_cam, torch.eye(4).expand(frames, 4, 4))
 
 
@@ -116,3 +119,4 @@ def test_a_cut_is_named_and_both_parts_are_solved():
     truth = np.linalg.inv(R @ R[0].T)
     np.testing.assert_allclose(cameras.world_from_cam[:12, :3, :3].numpy(), truth, atol=3e-3)
     assert torch.equal(cameras.world_from_cam[12:], torch.eye(4).expand(8, 4, 4))
+    assert cameras.uncertainty is not None  # Of the part that says something.

@@ -10,7 +10,7 @@ import torch
 
 from fourd.errors import FormatError
 from fourd.geometry import rigid
-from fourd.types import Cameras, Provenance, Sound, Splats
+from fourd.types import Cameras, Provenance, Sound, Splats, Uncertainty
 
 HW = (72, 128)
 
@@ -69,6 +69,7 @@ def provenance() -> Provenance:
         True,
         0.5,
         [0.6, -0.8, 0.0],
+        Uncertainty(0.002, 0.1, 0.01),
     )
 
 

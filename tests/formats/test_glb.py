@@ -268,6 +268,16 @@ def _count(document: dict) -> None:
         (lambda d: d["nodes"][0]["extras"]["fourd"].update(time_s="0"), 'time_s must be a finite number, not "0"'),
         (lambda d: d.update(nodes=[]), "Cameras holds no camera"),
         (
+            lambda d: d["extras"]["fourd"]["provenance"].update(
+                uncertainty={"position": 0, "rotation_deg": -1, "focal": None}
+            ),
+            "provenance.uncertainty is broken: Uncertainty.rotation_deg is -1",
+        ),
+        (
+            lambda d: d["extras"]["fourd"]["provenance"].update(uncertainty={"position": 0}),
+            "provenance.uncertainty.rotation_deg must be a finite",
+        ),
+        (
             lambda d: d["extras"]["fourd"]["provenance"].update(seconds={"a": "b"}),
             "provenance.seconds must be a finite",
         ),

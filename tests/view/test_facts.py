@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from fourd.types import Uncertainty
 from fourd.view.facts import facts, rows
 from tests.scenes import MADE_UP, MOVING, STILL, small_scene
 
@@ -31,6 +32,19 @@ def test_what_other_moments_showed_is_said_where_something_was_filled() -> None:
     assert "  shown by other moments" not in dict(rows(facts(plain)))
     told = dataclasses.replace(plain, provenance=dataclasses.replace(plain.provenance, evidence=0.69))
     assert dict(rows(facts(told)))["  shown by other moments"].startswith("69% of what single frames leave open")
+
+
+def test_how_sure_cameras_are_is_said_where_they_were_found() -> None:
+    plain = small_scene()
+    assert facts(plain)["camera"]["uncertainty"] is None and "  sure to" not in dict(rows(facts(plain)))
+    for told, says in (
+        (Uncertainty(0.0012, 0.04, 0.007), "0.12% of the path's length, 0.04 degrees, 0.7% of the focal length"),
+        (Uncertainty(0.0, 0.04, None), "0.04 degrees, a focal length that was guessed"),
+    ):
+        scene = dataclasses.replace(plain, provenance=dataclasses.replace(plain.provenance, uncertainty=told))
+        known = facts(scene)
+        assert known["camera"]["uncertainty"] == dataclasses.asdict(told) and json.dumps(known)
+        assert dict(rows(known))["  sure to"] == says + " (standard deviations)"
 
 
 @pytest.mark.parametrize(("travels", "says"), [(True, "travels"), (False, "stands still")])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,35 @@ def test_snippets_run_one_after_the_other(folder: Path, capsys: pytest.CaptureFi
     assert {p.name for p in folder.iterdir()} == {"walk.mp4", "walk.glb", "orbit.mp4"}
     assert type(names["scene"]).__name__ == "Scene" and len(names["frames"]) == 6
     assert "fuse: Splats" in capsys.readouterr().out
+
+
+def test_the_loop_over_a_folder_goes_on_where_it_was(folder: Path) -> None:
+    (loop,) = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    (folder / "clips").mkdir()
+    (folder / "scenes").mkdir()
+    for name in ("a b.mp4", 'it\'s "it".mov', "-dash.gif", "broken.mp4", "done.mp4"):
+        (folder / "clips" / name).touch()
+    (folder / "scenes" / "done.done").touch()
+    fourd = folder / "fourd"
+    fourd.write_text(
+        f"#!{sys.executable}\nimport sys\n_, command, clip, flag, out = sys.argv\n"
+        "if 'broken' in clip: sys.exit(f'fourd: Cannot read {clip}.')\n"
+        "print(command, flag, clip); open(out, 'x')\n"
+    )
+    fourd.chmod(0o755)
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    runs = [
+        subprocess.run(["sh", "-c", loop], env={"PATH": path}, capture_output=True, text=True, check=False)
+        for _ in "12"
+    ]
+    assert sorted(runs[0].stdout.splitlines()) == [
+        "fourd: Cannot read clips/broken.mp4.",
+        "lift -o clips/-dash.gif",
+        "lift -o clips/a b.mp4",
+        'lift -o clips/it\'s "it".mov',
+    ]
+    assert runs[1].stdout.splitlines() == ["fourd: Cannot read clips/broken.mp4."]
+    assert not runs[0].stderr and not runs[1].stderr
 
 
 def test_links_lead_somewhere() -> None:

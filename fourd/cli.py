@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -33,6 +34,8 @@ COMMANDS = {
     "doctor": doctor,
 }
 
+_INTERRUPTED = 130
+"""What a shell says of a process that died of SIGINT: 128 + 2."""
 _DESCRIPTION = """Turn one ordinary video into a 4D scene that anyone can fly through.
 
   fourd lift walk.mp4 -o walk.glb
@@ -70,7 +73,18 @@ def main(args: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return status or 0
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(bool(end.code))
+        status = end.code if isinstance(end.code, int) else int(bool(end.code))
+        if status == _INTERRUPTED and args is None:
+            _die_of_interrupt()
+        return status
+
+
+def _die_of_interrupt() -> None:
+    """End as what was interrupted ends: a shell that runs a loop sees the signal, and stops the loop, too."""
+    if os.name == "posix":
+        sys.stdout.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -89,7 +103,7 @@ def _one_paragraph() -> Iterator[None]:
         sys.exit(1)
     except KeyboardInterrupt:
         print("\nfourd: Interrupted; nothing is left half-written.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except OSError as error:
         # Whoever read the output has gone, or its disk is full. Python would try, and complain, again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

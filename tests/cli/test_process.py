@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,22 @@ def test_a_user_sees_a_paragraph_and_the_shell_a_status(tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert paragraph(done.stderr).startswith("Cannot write 'a.obj': its name must be one of")
+
+
+@pytest.mark.needs("native")
+def test_an_interrupt_ends_the_loop_around_it(clip: Path) -> None:
+    loop = f'for i in 1 2; do "{sys.executable}" -m fourd.cli lift "{clip}" -o $i.glb --no-sheet; done; echo went on'
+    words = ["bash", "-c", loop]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        assert run.stderr is not None
+        assert "6 frames" in run.stderr.readline()
+        os.killpg(run.pid, signal.SIGINT)  # As a terminal does: the shell hears it, too.
+        out, err = run.communicate(timeout=60)
+    assert run.returncode in (130, -signal.SIGINT)
+    assert out == "" and err.endswith("fourd: Interrupted; nothing is left half-written.\n")
+    assert not list(Path().glob("*.glb"))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")

@@ -101,8 +101,8 @@ def growing(path: str | Path) -> Iterator[Path]:
         folder.chmod(0o755)  # mkdtemp makes folders that only their owner can read.
         folder.replace(path)  # An empty folder is replaced as a file would be.
         folder = None
-    except OutputError:
-        raise
+    except OutputError as error:  # A file in it; the folder has another name as yet, which nobody knows.
+        raise OutputError(str(error).replace(str(folder), str(path))) from error
     except OSError as error:
         full = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
         reason = "it exists and is not an empty folder" if full else _REASONS.get(error.errno or 0, str(error))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fourd.errors import OutputError
-from fourd.files import replacing
+from fourd.files import growing, replacing
 
 
 def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -41,3 +41,19 @@ def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
     with replacing(tmp_path / "ours") as fresh:
         fresh.write_text("x")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "all"
+    with pytest.raises(OutputError) as error, growing(target) as folder:
+        (folder / "0.ply").touch()
+        with replacing(folder / "1.ply"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(error.value) == f"Cannot write {target / '1.ply'}: the disk is full."
+    assert os.listdir(tmp_path) == []
+    with growing(target) as folder:
+        (folder / "0.ply").touch()
+    assert os.listdir(target) == ["0.ply"]
+    with pytest.raises(OutputError, match=r"Cannot write .*all: it exists and is not an empty folder"), growing(target):
+        pass
+    assert os.listdir(tmp_path) == ["all"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -87,13 +88,28 @@ def _die_of_interrupt() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+def _with_options(text: str) -> str:
+    """An error in the words of the command line: the engine's names of what was asked for become options.
+
+    Example:
+        >>> _with_options("Config.range_deg is 100, start_s=9 lies beyond the end of fps.mp4; raise limits.frames.")
+        '--range is 100, --start=9 lies beyond the end of fps.mp4; raise --limits.frames.'
+    """
+    options = {"range_deg": "range", "start_s": "start", "duration_s": "duration", "at_s": "at"}
+    return re.sub(
+        r"(?<![\w./-])(?:Config\.)?(?P<name>(?<=Config\.)\w+|limits\.\w+|start_s|duration_s|at_s|fps)(?!\.\w|[\w/-])",
+        lambda found: "--" + options.get(found["name"], found["name"].replace("_", "-")),
+        text,
+    )
+
+
 @contextlib.contextmanager
 def _one_paragraph() -> Iterator[None]:
     """Turn what a user can do something about into a paragraph on the standard error, and a status."""
     try:
         yield
     except FourdError as error:
-        print(f"fourd: {error}", file=sys.stderr)
+        print(f"fourd: {_with_options(str(error))}", file=sys.stderr)
         sys.exit(1)
     except (MemoryError, RuntimeError) as error:
         # PyTorch has errors of its own for this, on CPU and GPU.

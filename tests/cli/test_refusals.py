@@ -35,6 +35,23 @@ def test_cameras_that_are_not_there_are_missed_before_the_work(run: Run, clip: P
     assert "motion" not in err
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--range", "100"], "--range is 100; it must be above 0 and at most 90 degrees."),
+        (["--size", "3"], "--size is 3; a working picture needs at least 16 pixels."),
+        (["--start", "99"], "--start=99 lies beyond its end."),
+        (["--duration", "-1"], "--duration is -1.0; it must be more than 0 seconds"),
+        (["--limits.frames", "3"], "Read less of it (--duration, --fps), or raise --limits.frames."),
+        (["--camera", "file"], "--camera is 'file' but --camera-file is not set; name the file to read."),
+    ],
+    ids=lambda w: " ".join(w) if isinstance(w, list) else "",
+)
+def test_errors_name_the_options_that_were_typed(run: Run, clip: Path, words: list[str], says: str) -> None:
+    status, out, err = run("lift", clip, "--no-sheet", *words)
+    assert (status, out) == (1, "") and says in " ".join(err.split()), err
+
+
 def test_lift_of_sound_alone(run: Run) -> None:
     import wave
 

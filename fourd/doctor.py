@@ -136,6 +136,27 @@ def _embree() -> Finding:
     return Finding("embreex", "yes", f"{importlib.metadata.version('embreex')}: rays on meshes are quick")
 
 
+_EXTRAS = {
+    "hub": ("published models", ("transformers", "diffusers")),
+    "colmap": ("cameras by COLMAP", ("pycolmap",)),
+    "exr": ("depth as .exr", ("OpenEXR",)),
+    "interop": ("cameras for kornia", ("kornia",)),
+}
+
+
+def _extras() -> Finding:
+    """Packages that some options want. They are looked for and not imported, which would take seconds."""
+    there, lacking = [], []
+    for extra, (does, packages) in _EXTRAS.items():
+        if all(importlib.util.find_spec(package) for package in packages):
+            there.append(does)
+        else:
+            lacking.append(f"{does}: pip install 'fourd[{extra}]'")
+    state = "no" if lacking else "yes"
+    says = ", ".join(there) if there else "none of the optional packages is installed; nothing else needs them"
+    return Finding("extras", state, says, "If you want them, " + "; ".join(lacking) + "." if lacking else "")
+
+
 def _memory() -> Finding:
     try:
         with open("/proc/meminfo") as file:
@@ -168,6 +189,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "video": _video,
     "OpenCV": _opencv,
     "embreex": _embree,
+    "extras": _extras,
     "memory": _memory,
     "disk": _disk,
 }

@@ -52,6 +52,21 @@ def test_a_missing_encoder_keeps_it_from_lifting(monkeypatch: pytest.MonkeyPatch
     assert found.state == "broken" and "no H.264 or AAC encoder" in found.says and "pip install" in found.todo
 
 
+def test_extras_are_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.find_spec
+    absent: set[str] = set()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n in absent else spec("math"))
+    found = finding("extras")
+    assert (found.state, found.todo) == ("yes", "") and found.says.startswith("published models, cameras by COLMAP")
+    absent |= {"diffusers", "pycolmap"}
+    found = finding("extras")
+    assert (found.state, found.says) == ("no", "depth as .exr, cameras for kornia")
+    assert found.todo == (
+        "If you want them, published models: pip install 'fourd[hub]'; cameras by COLMAP: pip install 'fourd[colmap]'."
+    )
+    assert doctor.can_lift([found])
+
+
 def test_a_broken_package_is_a_finding_and_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)  # Importing it raises ImportError now.
     found = finding("OpenCV")

@@ -35,6 +35,7 @@ from fourd.camera.tracks import follow
 from fourd.errors import FormatError, InputError
 from fourd.events import Event, Warned, result
 from fourd.geometry import paths, rigid
+from fourd.media.cutting import cuts
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Uncertainty
 
 _SIZE = 640
@@ -108,10 +109,24 @@ def estimates(folder: Path) -> Case:
 
 def cases(options: Options) -> Iterator[Case]:
     """What is to be judged, one after the other."""
-    yield from map(case, options.folders)
+    for folder in options.folders:
+        yield from apart(case(folder))
     for name, seed in product(options.stage, range(options.seeds)):
         told = staged.make(name, seed=seed, views=("R10",))
         yield Case(told.clip.replace(name=f"{name} {seed}"), told.cameras, torch.arange(len(told.clip)), told.depth)
+
+
+def apart(told: Case) -> Iterator[Case]:
+    """The shots of a clip with estimates; frames in which two are mixed are in none."""
+    seams = [] if told.depth is not None else cuts(told.clip)
+    if not seams:
+        yield told
+        return
+    for first, end in zip([0, *(f for _, f in seams)], [*(e for e, _ in seams), len(told.clip)], strict=True):
+        frames, time_s = told.clip.frames[first:end], told.clip.time_s[first:end]
+        inside = (told.index >= first) & (told.index < end)
+        part = told.clip.replace(frames=frames, time_s=time_s, name=f"{told.clip.name}, {first} to {end - 1}")
+        yield Case(part, told.cameras[inside], told.index[inside] - first)
 
 
 def case(folder: Path) -> Case:

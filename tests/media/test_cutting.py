@@ -34,7 +34,7 @@ def clip(frames: list[np.ndarray], sound: Sound | None = None) -> Clip:
 
 
 def test_cuts_are_where_places_change() -> None:
-    assert cuts(clip(panned(0, 8) + panned(1, 5) + panned(2, 3))) == [8, 13]
+    assert cuts(clip(panned(0, 8) + panned(1, 5) + panned(2, 3))) == [(8, 8), (13, 13)]
 
 
 def test_neither_exposure_nor_a_quick_pan_nor_a_flash_is_a_cut() -> None:
@@ -46,7 +46,42 @@ def test_neither_exposure_nor_a_quick_pan_nor_a_flash_is_a_cut() -> None:
 
 def test_a_black_leader_is_a_shot_and_black_frames_between_are_too() -> None:
     black = [np.zeros((*HW, 3), np.uint8)] * 4
-    assert cuts(clip([*black, *panned(0, 6), *black, *panned(1, 6)])) == [4, 10, 14]
+    assert cuts(clip([*black, *panned(0, 6), *black, *panned(1, 6)])) == [(4, 4), (10, 10), (14, 14)]
+
+
+def dissolved(one: list[np.ndarray], other: list[np.ndarray], mixed: int) -> list[np.ndarray]:
+    """One shot that fades into another while both go on."""
+    share = np.arange(1, mixed + 1) / (mixed + 1)
+    pairs = zip(one[-mixed:], other[:mixed], share, strict=True)
+    return [*one[:-mixed], *(np.uint8((1 - s) * a + s * b) for a, b, s in pairs), *other[mixed:]]
+
+
+@pytest.mark.parametrize("mixed", [6, 10])
+def test_a_dissolve_is_between_two_shots(mixed: int) -> None:
+    (end, first), *others = cuts(clip(dissolved(panned(0, 24, 1), panned(1, 24, 1), mixed)))
+    assert not others
+    assert abs(end - (24 - mixed)) <= 3 and abs(first - 24) <= 3
+
+
+def test_mixed_frames_are_in_no_shot_and_are_counted() -> None:
+    sound = Sound(torch.ones(4000, 1), 1000)
+    whole = clip(dissolved(panned(0, 24, 1), panned(1, 24, 1), 8), sound)
+    [(end, first)] = cuts(whole)
+    one, other = fourd.shots(whole)
+    assert torch.equal(one.frames, whole.frames[:end]) and torch.equal(other.frames, whole.frames[first:])
+    assert not one.warnings and other.warnings[0].startswith(f"{first - end} frames before this shot are mixed")
+    assert one.sound is not None and other.sound is not None
+    assert (len(one.sound.samples), len(other.sound.samples)) == (100 * end, 4000 - 100 * first)
+    assert float(other.time_s[0]) == 0.0
+
+
+def test_what_changes_little_by_little_is_no_dissolve() -> None:
+    slow, quick = panned(0, 40, 1), panned(0, 25, 8)
+    wall = place(0)[: HW[0], : HW[1]].astype(np.float32)
+    darker = [(wall * (1 - 0.7 * i / 39)).astype(np.uint8) for i in range(40)]
+    door = [np.where(np.arange(HW[1])[None, :, None] < 2 * i, 30, wall).astype(np.uint8) for i in range(40)]
+    for frames in (slow, quick, darker, door):
+        assert cuts(clip(frames)) == []
 
 
 @pytest.mark.parametrize("frames", [1, 2, 12])

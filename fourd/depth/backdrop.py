@@ -38,6 +38,8 @@ _AGAINST, _FOR = -2.0, 4.0
 _SAME, _MOST = 0.05, 4.0
 """Mean difference of logarithms from which frames say nothing for rest, and the most log-odds that they may say for it:
 one for every frame but the first."""
+_DIM = 0.6
+"""A shadow of a thing that passes darkens by no more than this, in logarithms: what is darker may be a thing."""
 _CLIPPED = 0.3
 """Differences count no more than this in the mean."""
 
@@ -49,6 +51,13 @@ class Told(NamedTuple):
     """Log-odds that a pixel shows a thing that moves; 0 where nobody can say."""
     stands: Float32[Array, "h w"]
     """Log-odds for rest beside these, from how many frames show the very same in the same light; not below 0."""
+    shaded: Float32[Array, "h w"]
+    """The same for what is at most in the shadow of a thing."""
+
+    @staticmethod
+    def nothing(hw: tuple[int, int]) -> Told:
+        """Nobody can say."""
+        return Told(*(np.zeros(hw, np.float32) for _ in Told._fields))
 
 
 class Backdrop:
@@ -86,20 +95,22 @@ class Backdrop:
 
     def told(self, i: int) -> Told:
         """What the frames around say of frame ``i``."""
-        differing, mean, count = self._compared(i)
-        moves = np.where(differing < 0, 0, np.clip((differing - _EVEN) / _STEP, _AGAINST, _FOR))
-        stands = np.clip(1 - mean / _SAME, 0, 1) * np.clip(count - 1, 0, _MOST)
-        return Told(moves.astype(np.float32), stands.astype(np.float32))
+        differing, means, count = self._compared(i)
+        moves = np.where(differing < 0, 0, np.clip((differing - _EVEN) / _STEP, _AGAINST, _FOR)).astype(np.float32)
+        stands, shaded = (
+            (np.clip(1 - mean / _SAME, 0, 1) * np.clip(count - 1, 0, _MOST)).astype(np.float32) for mean in means
+        )
+        return Told(moves, stands, np.maximum(shaded, stands))
 
     def difference(self, i: int) -> Float32[Array, "h w"]:
         """How much frame ``i`` differs from the still world, in logarithms of colours; -1 where nobody can say."""
         return self._compared(i)[0]
 
-    def _compared(self, i: int) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"], Float32[Array, "h w"]]:
-        """See ``difference``; the mean difference with no shade allowed for, and how many frames show the place."""
+    def _compared(self, i: int) -> tuple[Float32[Array, "h w"], Float32[Array, "2 h w"], Float32[Array, "h w"]]:
+        """See ``difference``; the mean ones in the same light and in a shadow; how many frames show the place."""
         own, logs = self._still[i], self._colours(i)[0]
         found: list[Array] = []
-        total, count = np.zeros_like(own), np.zeros_like(own)
+        total, count = np.zeros((2, *own.shape), np.float32), np.zeros_like(own)
         for j in sorted({i + away for away in _AWAY if 0 <= i + away < len(self._rig)}):
             x, y, z = self._rig.places(i, j, self._still[i])
             rho = cv2.remap(self._still[j], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
@@ -111,7 +122,9 @@ class Backdrop:
             shade = np.clip(_middle((low + high) / 2 - logs), 0, _DARKEST)[..., None]
             shaded = _outside(logs, low - shade * _SHADOW, high - shade / _SHADOW)
             found.append(np.where(told, np.minimum(plain, shaded), np.inf))
-            total += np.where(told, np.minimum(plain, _CLIPPED), 0)
+            shadow = np.where(shade[..., 0] < _DIM, np.minimum(plain, shaded), plain)
+            for mean, other in zip(total, (plain, shadow), strict=True):
+                mean += np.where(told, np.minimum(other, _CLIPPED), 0)
             count += told
         if not found:
             return np.full(self._rig.hw, -1, np.float32), total, count

@@ -58,6 +58,8 @@ _MAYBE = 1.5
 """Log-odds by single pictures from which a pixel may be a part of a thing, and its colour is not one beside it."""
 _LEAST = -2.5
 """Colours and single pictures take away no more than this: things may look like what is beside them."""
+_SHADOW = 0.35
+"""How much of the log-odds of being a shadow count against what flow notices: shadows move with their things."""
 _WINDOW_S = 1.0
 """The colours of things are those of so many seconds before and after."""
 _ROUNDS = 2
@@ -113,10 +115,13 @@ class Outlines:
             colour: How the picture differs from the still world; None if nobody can say.
             alive: See ``told``.
         """
-        colour = colour or Told(np.zeros_like(flow), np.zeros_like(flow))
+        colour = colour or Told.nothing(self._hw)
         small = shrink(self._picture(len(self._flow)), self._hw)
         self._index.append(hues.index(lab(small)))
-        self._seeds.append(whole(_probability(_spread(flow + colour.moves, small))) > MOVING)
+        self._seeds.append(
+            whole(_probability(_spread(flow + colour.moves - _SHADOW * (colour.shaded - colour.stands), small)))
+            > MOVING
+        )
         self._flow.append(flow)
         self._colour.append(colour.moves)
         self._stands.append(colour.stands)

@@ -50,7 +50,19 @@ def test_a_shadow_is_no_thing(world: planes.World) -> None:
     for i in range(FRAMES):
         # The light of the sky is left, which is bluer than the sun's.
         frames[i][box(i)] = (frames[i][box(i)] * np.array([0.55, 0.58, 0.65])).astype(np.uint8)
-    assert (backdrop(world, frames).told(6).moves > 0).mean() < 0.01
+    told = backdrop(world, frames).told(6)
+    assert (told.moves > 0).mean() < 0.01
+    inside = box(6)
+    assert np.median(told.shaded[inside]) > 0.8 > np.median(told.stands[inside]), "it stands, but not in the same light"
+    assert (told.shaded >= told.stands).all()
+
+
+def test_what_is_much_darker_is_no_shadow_of_a_thing_that_passes(world: planes.World) -> None:
+    frames = world.clip.frames.numpy().copy()
+    for i in range(FRAMES):
+        frames[i][box(i)] = (frames[i][box(i)] * 0.3).astype(np.uint8)
+    told = backdrop(world, frames).told(6)
+    assert np.median(told.shaded[box(6)]) == 0
 
 
 def test_what_looks_the_same_in_all_frames_stands_and_what_rested_only_a_while_does_not(world: planes.World) -> None:
@@ -59,7 +71,7 @@ def test_what_looks_the_same_in_all_frames_stands_and_what_rested_only_a_while_d
     rig, (y, x) = Rig.of(world.cameras, world.cameras.hw), np.mgrid[25:45, 40:60]
     for i in range(9):  # A thing at rest before the wall, in the wall's place, until frame 8.
         at_x, at_y, _ = rig.places(6, i, still[6])
-        place = slice(round(at_y[y[0, 0], x[0, 0]]), None), slice(round(at_x[y[0, 0], x[0, 0]]), None)
+        place = tuple(slice(int(np.rint(at[y[0, 0], x[0, 0]])), None) for at in (at_y, at_x))
         frames[i][place][:20, :20] = (210, 60, 200)
     whole, rested = backdrop(world, world.clip.frames.numpy()).told(6).stands, backdrop(world, frames).told(6).stands
     assert np.median(whole) >= 1, "three frames or more agree"
@@ -74,6 +86,6 @@ def test_what_no_other_frame_shows_is_left_to_flow(world: planes.World) -> None:
     everything = [np.ones(hw, bool)] * FRAMES
     blind = Backdrop(Rig.of(world.cameras, hw), lambda i: frames[i], still, everything)
     assert (blind.difference(6) == -1).all()
-    assert (blind.told(6).moves == 0).all() and (blind.told(6).stands == 0).all()
+    assert (blind.told(6).moves == 0).all() and (blind.told(6).shaded == 0).all()
     alone = Backdrop(Rig.of(world.cameras[:1], hw), lambda i: frames[i], still[:1], everything[:1])
     assert (alone.difference(0) == -1).all()

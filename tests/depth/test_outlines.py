@@ -127,7 +127,8 @@ def test_what_looks_like_a_thing_beside_it_but_stands_in_all_frames_is_no_part_o
     for i, frame in enumerate(film.frames):
         open_ = mask(post) & ~mask(body(i), leg(i))
         frame[open_] = BODY
-        told.append(Told(np.zeros(HW, np.float32), np.where(open_, 4, 0).astype(np.float32)))
+        rest = np.where(open_, 4, 0).astype(np.float32)
+        told.append(Told(np.zeros(HW, np.float32), rest, rest))
     noticed = [mask(body(i), leg(i)) for i in range(FRAMES)]
     leaks = film.found(noticed)
     kept = film.found(noticed, told=told)
@@ -137,6 +138,25 @@ def test_what_looks_like_a_thing_beside_it_but_stands_in_all_frames_is_no_part_o
 
     assert spilt(leaks) > 0.03 and spilt(kept) < 0.5 * spilt(leaks)
     assert min(frame[body(i)].mean() for i, frame in enumerate(kept)) > 0.9, "of the thing itself nothing is taken"
+
+
+def test_a_shadow_that_moves_with_its_thing_is_no_part_of_it() -> None:
+    film = Film()
+    shadow, told = [(slice(50, 56), slice(8 + STEP * i, 28 + STEP * i)) for i in range(FRAMES)], []
+    for i, frame in enumerate(film.frames):
+        frame[shadow[i]] = (frame[shadow[i]] * 0.6).astype(np.uint8)
+        shaded = np.where(mask(shadow[i]), 4, 0).astype(np.float32)
+        told.append(Told(-0.6 * shaded, np.zeros(HW, np.float32), shaded))
+    flow = np.stack([mask(body(i), leg(i), shadow[i]) for i in range(FRAMES)])
+
+    def found(told: list[Told]) -> float:
+        outlines = Outlines(lambda i: film.frames[i], film.motion, HW, 1 / 24)
+        for moves, what in zip(flow, told, strict=True):
+            outlines.add(np.where(moves, SEEN, RESTS).astype(np.float32), what)
+        return float(np.mean([frame[part].mean() for frame, part in zip(outlines.masks(), shadow, strict=True)]))
+
+    assert found([what._replace(shaded=what.stands) for what in told]) > 0.8
+    assert found(told) < 0.2
 
 
 def test_what_a_thing_uncovers_is_not_taken_for_the_thing() -> None:

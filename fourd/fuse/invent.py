@@ -11,14 +11,14 @@ from torch import Tensor
 from fourd import native
 from fourd.checked import checked
 from fourd.events import Progress, Steps
-from fourd.fuse.cloud import Cloud
+from fourd.fuse.cloud import OPACITY, Cloud
 from fourd.fuse.harm import worst
 from fourd.fuse.sharpen import REACH
 from fourd.fuse.static import lift
 from fourd.fuse.views import View
 from fourd.geometry import clock
 from fourd.native.fusion import Planes
-from fourd.types import INVENTED, Cameras, Splats
+from fourd.types import INVENTED, SH_C0, Cameras, Splats
 
 UNCHANGED_DB = 55.5
 """It is enough if filmed pixels change by less than this, over all pictures together."""
@@ -38,6 +38,18 @@ _CLOSER = 0.15
 
 _COMPARED = 24
 """At most so many pictures are compared, evenly spread."""
+
+_THIN = 0.985
+"""Where a filmed picture is covered less, what lies behind would show."""
+
+_BEHIND = 15.0
+"""So far behind what they keep dark are blinds, in its longest axes."""
+
+_DARK_DB = 62.0
+"""Blinds that filmed things stand behind darken these; pictures change by less than this for them."""
+
+_IDLE = 0.02
+"""Blinds that together bring less than this share of what all bring go."""
 
 _FAINT = 0.1
 """By so much of their opacity splats that were made up hide each other where it is asked which of them may show."""
@@ -106,74 +118,131 @@ def unobtrusive(splats: Splats, invented: Splats, cameras: Cameras, filmed: UInt
     """Let go of the invented splats that change filmed pixels, those that change them most first.
 
     How much a splat changes pictures is the derivative of their squared change by its opacity, times its opacity. What
-    little of a ground shines through the same ground does no harm, and stays.
+    little of a ground shines through the same ground does no harm, and stays. Through outlines shines what is not
+    alike; these get blinds.
 
     Args:
         splats: What was filmed.
         invented: What is to be added.
         cameras: Those that filmed.
         filmed: What they filmed.
+
+    Returns:
+        What is left of ``invented``, and after it the blinds.
     """
+    if len(invented) == 0:
+        return invented
     picked = clock.spread(len(cameras), _COMPARED)
-    shots = [_Shot(splats, invented, cameras[k : k + 1], filmed[k]) for k in picked.tolist()]
-    pixels = sum(shot.pixels for shot in shots)
-    budget, bearable = (3 * pixels * 10 ** (-limit / 10) for limit in (UNCHANGED_DB, _BEARABLE_DB))
-    stays, count = torch.ones(len(invented), dtype=torch.bool), len(invented)
+    shots = [_Shot(splats, cameras[k : k + 1], filmed[k]) for k in picked.tolist()]
+    pixels, count = sum(shot.pixels for shot in shots), len(invented)
+    budget, bearable, dark = (3 * pixels * 10 ** (-db / 10) for db in (UNCHANGED_DB, _BEARABLE_DB, _DARK_DB))
+    made = Splats.concat([invented, *_blinds(splats, shots)])
+    blinds = torch.arange(len(made)) >= count
+    for shot in shots:
+        shot.meet(splats, made)
+    stays = ~blinds
+    if len(made) > count:
+        harm = torch.stack([shot.harm(splats, made, blinds) for shot in shots]).sum(0).clamp(min=0)
+        gone = worst(harm[count:], dark / max(float(harm.sum()), 1e-12))
+        stays = torch.ones_like(blinds).index_fill(0, count + gone, False)
     for k in range(_ROUNDS):
-        harm = torch.zeros(count)
+        harm = torch.zeros(len(made))
         for i, shot in enumerate(shots):
-            if shot.change > budget / len(shots) / 2:  # Pictures that hardly change are not drawn again.
-                at = shot.made[stays[shot.made]]
-                harm[at] += shot.harm(splats[shot.filmed], invented[at])
+            if k == 0 or shot.change > budget / len(shots) / 2:  # Pictures that hardly change are not drawn again.
+                harm += shot.harm(splats, made, stays)
             yield Progress("inpaint", k * len(shots) + i + 1, _ROUNDS * len(shots))
-        change, left = sum(shot.change for shot in shots), torch.nonzero(stays)[:, 0]
+        if k == 0 and len(made) > count:
+            useful = worst(-harm[count:].clamp(max=0), _IDLE)
+            stays[count:] &= torch.zeros_like(stays[count:]).index_fill(0, useful, True)
+        change, left = sum(shot.change for shot in shots), torch.nonzero(stays & ~blinds)[:, 0]
         enough = bearable if len(left) <= (1 - _GONE) * count else budget
-        if change <= enough:
+        if change <= enough or len(left) == 0:
             yield Progress("inpaint", 1, 1)
             break
         most = math.ceil(_GONE * count) if change <= bearable else None
-        stays[left[worst(harm[left], _MORE * budget / change, most)]] = False
-    return invented[stays]
+        stays[left[worst(harm[left].clamp(min=0), _MORE * budget / change, most)]] = False
+    return made[stays]
+
+
+def _blinds(splats: Splats, shots: list[_Shot]) -> list[Splats]:
+    """Black copies, a little behind, of the still splats at outlines through which light would shine.
+
+    Before nothing they change no picture; where something is made up behind an outline they keep it from shining
+    through.
+    """
+    taken, parts = torch.isfinite(splats.duration_s), []
+    for shot in shots:
+        new = shot.thin[~taken[shot.thin]]
+        taken[new] = True
+        edge = splats[new]
+        ray = torch.nn.functional.normalize(edge.mean_m - shot.centre_m, dim=1)
+        black = torch.zeros_like(edge.colour)
+        black[:, 0] = -0.5 / SH_C0
+        parts.append(
+            edge.replace(
+                mean_m=edge.mean_m + _BEHIND * edge.scale_m.amax(1, keepdim=True) * ray,
+                opacity=torch.full_like(edge.opacity, OPACITY),
+                colour=black,
+                source=torch.full_like(edge.source, INVENTED),
+            )
+        )
+    return parts
 
 
 class _Shot:
     """A filmed picture as it was drawn before anything was made up, and which splats may show in it."""
 
-    def __init__(self, splats: Splats, invented: Splats, camera: Cameras, film: Tensor) -> None:
+    def __init__(self, splats: Splats, camera: Cameras, film: Tensor) -> None:
+        self._camera = camera
         self._at = camera.K[0], camera.world_from_cam[0], camera.hw, float(camera.time_s[0])
         there = torch.nonzero(_lives(splats, self._at[3]) & _near_view(splats, camera))[:, 0]
         # What is hidden already takes no part, whatever is laid before it, and the picture keeps its bits.
         self.filmed = there[native.contribution(splats[there], *self._at).weight > 0]
         around = splats[self.filmed]
-        drawn = native.draw(around, *self._at)
+        drawn = native.rasterize(around, *self._at)
         self._before, self._seen = drawn.rgb, drawn.alpha > COVERED
         self._truth = film[self._seen].float() / 255
+        self.thin = self.filmed[drawn.index[self._seen & (drawn.alpha < _THIN)].long().unique()]
+        self.made, self.change = self.filmed[:0], 0.0
+
+    def meet(self, splats: Splats, made: Splats) -> None:
+        """Find out which of the splats that were made up may show in the picture."""
+        near = torch.nonzero(_near_view(made, self._camera))[:, 0]
         # What is made up before it may go; so whatever it does not hide wholly counts.
-        near = torch.nonzero(_near_view(invented, camera))[:, 0]
-        faint = invented[near].replace(opacity=_FAINT * invented.opacity[near])
-        weight = native.contribution(Splats.concat([around, faint]), *self._at).weight
-        self.made = near[weight[len(around) :] > 0]
-        self.change = math.inf
+        faint = made[near].replace(opacity=_FAINT * made.opacity[near])
+        weight = native.contribution(Splats.concat([splats[self.filmed], faint]), *self._at).weight
+        self.made = near[weight[len(self.filmed) :] > 0]
 
     @property
     def pixels(self) -> int:
         """How many of its pixels were filmed."""
         return len(self._truth)
 
-    def harm(self, around: Splats, invented: Splats) -> Tensor:
+    @property
+    def centre_m(self) -> Tensor:
+        """Where the camera stands."""
+        return self._camera.centre_m[0]
+
+    def harm(self, splats: Splats, made: Splats, stays: Tensor) -> Tensor:
         """How much of the picture's change, summed squares, goes with each splat that was made up if that goes.
 
         Args:
-            around: The splats ``filmed``.
-            invented: Those of ``made`` that are left.
+            splats: What was filmed.
+            made: What was made up.
+            stays: Which of that is there.
+
+        Returns:
+            One for each splat of ``made``; less than 0 if the picture changed more without it, 0 if it is not there.
         """
-        opacity = invented.opacity.clone().requires_grad_(True)
-        after = native.draw(Splats.concat([around, invented.replace(opacity=opacity)]), *self._at).rgb
+        at = self.made[stays[self.made]]
+        new = made[at]
+        opacity = new.opacity.clone().requires_grad_(True)
+        after = native.draw(Splats.concat([splats[self.filmed], new.replace(opacity=opacity)]), *self._at).rgb
         worse = (after.detach()[self._seen] - self._truth).square() - (self._before[self._seen] - self._truth).square()
         change = (after - self._before)[self._seen].square()
         (slope,) = torch.autograd.grad((change * torch.where(worse > 0, 1.0, _CLOSER)).sum(), opacity)
         self.change = float(change.detach().sum())
-        return (slope * invented.opacity).clamp(min=0)
+        return torch.zeros(len(made)).index_add(0, at, slope * new.opacity)
 
 
 def _lives(splats: Splats, time_s: float) -> Bool[Tensor, " n"]:

@@ -74,6 +74,22 @@ def test_what_it_would_not_see_stays() -> None:
     assert len(events.result(invent.unobtrusive(filmed[:0], far, cameras, clip))) == len(far), "nothing was filmed"
 
 
+def test_blinds_keep_light_from_shining_through_outlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    cameras = worlds.cameras(frames=3, travel_m=0.1)
+    board, bright = (x[x.mean_m[:, 0].abs() < half] for x, half in ((_all(4.0), 1.0), (_all(8.0), 1.2)))
+    board = board.replace(opacity=torch.full_like(board.opacity, 0.8))
+    at = cameras.K[0], cameras.world_from_cam[0], cameras.hw, 0.0
+    assert 0.95 < float(native.draw(board, *at).alpha[24, 32]) < 0.99, "a little shines through the board"
+    bright = bright.replace(colour=torch.ones_like(bright.colour))
+    film = torch.zeros(3, *worlds.HW, 3, dtype=torch.uint8)
+    kept = events.result(invent.unobtrusive(board, bright, cameras, film))
+    black = kept.rgb.amax(1) < 1e-3
+    assert bool((kept.source == INVENTED).all()) and 0 < int(black.sum()) < len(board)
+    assert int((~black).sum()) > 0.9 * len(bright)  # Measured 0.97.
+    monkeypatch.setattr(invent, "_blinds", lambda *_: [])
+    assert len(events.result(invent.unobtrusive(board, bright, cameras, film))) < 0.1 * len(bright)
+
+
 def test_what_lives_at_other_moments_is_left_out_and_not_missed() -> None:
     cameras = worlds.cameras(frames=3, travel_m=0.1)
     splats = _all(4.0)

@@ -74,6 +74,11 @@ def read(path: str | Path, *, start_s: float = 0.0) -> Keyframes:
         FormatError: If the file is broken, or its camera is not a perspective one.
     """
     document = _json.read(path)
+    if "frames" in document and "camera_path" not in document:
+        raise FormatError(
+            f"{path} holds the cameras of a clip (transforms.json) and no camera_path. Record one in the player, or in"
+            " nerfstudio's."
+        )
     kind = document.get("camera_type", "perspective")
     if not isinstance(kind, str) or kind.lower() != "perspective":
         raise FormatError(f"{path} has the camera type {kind!r:.60}; only 'perspective' is read.")

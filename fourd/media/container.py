@@ -67,6 +67,10 @@ def open_container(path: Path, limits: Limits) -> Any:
                 f"Cannot read {path}: it was cut short, or its recording never ended: the index at its end is missing."
                 " Copy it once more."
             ) from error
+        if path.suffix.lower() == ".glb":
+            raise MediaError(
+                f"Cannot read {path}: it is a scene already, or another model; `fourd view` shows it."
+            ) from error
         raise MediaError(
             f"Cannot read {path}: it is neither a video nor a picture that can be decoded ({reason(error)})."
         ) from error

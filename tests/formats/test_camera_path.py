@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fourd.errors import FormatError, InputError
-from fourd.formats import camera_path
+from fourd.formats import camera_path, transforms
 from fourd.geometry import paths
 from tests.formats import samples
 from tests.formats.test_cameras import OPENCV, OPENGL
@@ -96,3 +96,13 @@ def test_a_film_must_have_a_speed(tmp_path: Path) -> None:
 def test_hostile_files_never_do_worse_than_a_format_error(tmp_path: Path) -> None:
     path = written(tmp_path / "x.json")
     assert samples.survives(camera_path.read, path, samples.mutants(path.read_bytes(), 300)) > 50
+
+
+def test_cameras_of_a_clip_are_no_path(tmp_path: Path) -> None:
+    transforms.write(tmp_path / "walk.json", samples.cameras(3))
+    with pytest.raises(FormatError) as error:
+        camera_path.read(tmp_path / "walk.json")
+    assert str(error.value) == (
+        f"{tmp_path / 'walk.json'} holds the cameras of a clip (transforms.json) and no camera_path. Record one in the"
+        " player, or in nerfstudio's."
+    )

@@ -182,6 +182,15 @@ def test_many_videos_are_no_clip(tmp_path: Path) -> None:
         )
 
 
+def test_a_scene_is_no_clip(tmp_path: Path) -> None:
+    path = tmp_path / "walk.glb"
+    path.write_bytes(b"glTF" + bytes(2000))
+    with pytest.raises(
+        MediaError, match=r"walk\.glb: it is a scene already, or another model; `fourd view` shows it\."
+    ):
+        read(path)
+
+
 def test_addresses_are_not_followed() -> None:
     with pytest.raises(MediaError) as error:
         read("https://example.org/a.mp4")

@@ -14,6 +14,7 @@ from fourd.formats import camera_path, transforms
 from fourd.geometry import paths
 from tests.formats import samples
 from tests.formats.test_cameras import OPENCV, OPENGL
+from tests.scenes import small_scene
 
 FLAT = [x for row in OPENGL for x in row]
 
@@ -99,7 +100,7 @@ def test_hostile_files_never_do_worse_than_a_format_error(tmp_path: Path) -> Non
 
 
 def test_cameras_of_a_clip_are_no_path(tmp_path: Path) -> None:
-    transforms.write(tmp_path / "walk.json", samples.cameras(3))
+    transforms.write(tmp_path / "walk.json", small_scene().cameras)
     with pytest.raises(FormatError) as error:
         camera_path.read(tmp_path / "walk.json")
     assert str(error.value) == (

@@ -174,18 +174,18 @@ def reprojections(told: Case, found: Cameras) -> list[str]:
 def judge(told: Case, name: str, moves: Motion) -> tuple[list[str], Cameras | None]:
     """A row of the table, and the cameras."""
     said: list[Event] = []
-    start = time.process_time()
+    start = np.array([time.process_time(), time.perf_counter()])
     try:
         found = result(camera.load(name)(told.clip, moves), said.append)
-        seconds = time.process_time() - start
+        seconds = np.array([time.process_time(), time.perf_counter()]) - start
         there = found[told.index]
         errors = camera_errors(told.cameras, there, align.similarity(told.cameras, there), told.depth)
     except InputError as error:
-        return [told.clip.name, name, *[""] * 8, str(error)], None
+        return [told.clip.name, name, *[""] * 9, str(error)], None
     warnings = " ".join(event.message for event in said if isinstance(event, Warned))
     figures = [100 * errors["position_of_path"], errors["rotation_deg"], 100 * errors["focal"]]
     shown = [f"{x:.2f}" for x in figures] + [f"{found.bend:.3f}", sure(found.uncertainty), *reprojections(told, found)]
-    shown += [f"{seconds:.1f}", warnings]
+    shown += [*(f"{x:.1f}" for x in seconds), warnings]
     return [told.clip.name, name, *shown], found
 
 
@@ -215,7 +215,7 @@ def main(options: Options) -> None:
     """Judge and print tables."""
     console = Console()
     judged = ("position, % of path", "rotation, deg", "focal, %", "bend", "sure to", "px, theirs", "px, found")
-    table = Table("scene", "backend", *judged, "CPU s", "said")
+    table = Table("scene", "backend", *judged, "CPU s", "s", "said")
     ups = Table("scene", "up, deg", "mean up, deg", "confidence", "CPU s")
     for told in cases(options):
         asked = options.up is not None or options.backends != ("flow",)

@@ -54,7 +54,7 @@ def test_the_same_cameras_in_another_world_are_right(monkeypatch: pytest.MonkeyP
     assert row[:2] == ["x", "any"] and [abs(float(x)) for x in row[2:4]] == pytest.approx([0, 0], abs=0.01)
     assert float(row[4]) == pytest.approx(10.0, abs=0.01) and row[6] == "0.20, 0.03, guessed" and row[-1] == "A word."
     assert row[7:9] == ["", ""] and found is not None  # Without true depth nothing can be looked for.
-    assert len(row) == 11
+    assert len(row) == 12
 
 
 def test_what_fails_keeps_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_what_fails_keeps_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(camera, "load", load)
     row, found = cameras.judge(told(), "any", still())
-    assert row[-1] == "There is none." and len(row) == 11 and found is None
+    assert row[-1] == "There is none." and len(row) == 12 and found is None
 
 
 def test_angles() -> None:

@@ -27,6 +27,7 @@ from fourd.events import Finished, Started, Steps, Warned
 from fourd.filling import Filled, fill
 from fourd.fuse.refine import RefineConfig, refine
 from fourd.inpaint import Inpainter
+from fourd.media.cutting import cuts
 from fourd.scene import Scene
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Provenance, Splats
 
@@ -51,6 +52,10 @@ _NOWHERE = (
     " Give the cameras to keep them."
 )
 
+_FADES = (
+    "Frames {} to {} are mixed of two shots, one of which fades into the other. One scene cannot hold both: lift each"
+    " of fourd.shots(clip)."
+)
 _BENT = (
     "The lens bends straight lines. The pictures are made straight, and what this moves out of them at the rim is lost."
 )
@@ -141,6 +146,10 @@ def steps(clip: Clip, config: Config = Config()) -> Steps[Scene]:
         clip = clip.replace(sound=clip.sound.replace(sources=()))
         yield log.warned("camera", _NOWHERE)
 
+    if _solves_cameras(config):
+        for end, first in cuts(clip):
+            if first > end:  # What is merely cut the cameras notice themselves.
+                yield log.warned("camera", _FADES.format(end, first - 1))
     moves = yield from log.stage("motion", motion.estimate(clip))
     cameras = yield from log.stage("camera", find_cameras(clip, moves))
     if cameras.bend:  # What follows knows pinhole cameras alone.

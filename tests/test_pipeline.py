@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,16 @@ def test_sounds_keep_their_places_where_the_cameras_are_known(filmed: tuple[Clip
     assert scene.sound is not None and scene.sound.sources == (bell,) and scene.provenance.warnings == []
     first = next(fourd.steps(ringing, fourd.Config(quality="draft")))
     assert isinstance(first, Warned) and "Give the cameras to keep them" in first.message
+
+
+def test_shots_that_fade_into_each_other_are_named(
+    filmed: tuple[Clip, Cameras, DepthMaps], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fourd.pipeline.cuts", lambda clip: [(1, 1), (2, 4)])
+    said = [e for e in islice(fourd.steps(filmed[0]), 2) if isinstance(e, Warned)]
+    assert [e.message.split(".")[0] for e in said] == [
+        "Frames 2 to 3 are mixed of two shots, one of which fades into the other"
+    ]
 
 
 def test_stopping_the_iteration_stops_the_work(filmed: tuple[Clip, Cameras, DepthMaps]) -> None:

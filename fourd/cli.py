@@ -35,6 +35,8 @@ COMMANDS = {
     "doctor": doctor,
 }
 
+_NO_SENSE = 2
+"""What the parser ends with where the words make no sense."""
 _INTERRUPTED = 130
 """What a shell says of a process that died of SIGINT: 128 + 2."""
 _DESCRIPTION = """Turn one ordinary video into a 4D scene that anyone can fly through.
@@ -77,7 +79,20 @@ def main(args: Sequence[str] | None = None) -> int:
         status = end.code if isinstance(end.code, int) else int(bool(end.code))
         if status == _INTERRUPTED and args is None:
             _die_of_interrupt()
+        if status == _NO_SENSE and (hint := _hint(words)):
+            print(f"fourd: {hint}", file=sys.stderr)
         return status
+
+
+def _hint(words: Sequence[str]) -> str:
+    """What the words were probably meant to be, where a parser of options cannot know it."""
+    for word in words:
+        if word.startswith("-") and os.path.isfile(word):
+            return f"A name that begins with a dash is given as ./{word}"
+    loose = [word for word in words[1:] if os.path.isfile(word) or (word.endswith(".glb") and not word.startswith("-"))]
+    if words[:1] == ["lift"] and len(loose) > 1 and "-o" not in words and "--out" not in words:
+        return "One clip is lifted at a time, and -o names the scene: fourd lift CLIP -o SCENE.glb"
+    return ""
 
 
 def _die_of_interrupt() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fourd import camera, cli, depth, inpaint
@@ -40,6 +42,26 @@ def test_help_of_lift_names_the_backends_that_there_are(run: Run) -> None:
 
 def test_version(run: Run) -> None:
     assert run("--version") == (0, "fourd 0.1.0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["lift", "-a.mp4"], "fourd: A name that begins with a dash is given as ./-a.mp4\n"),
+        (["lift", "b.mp4", "b.glb"], "fourd: One clip is lifted at a time, and -o names the scene: fourd lift CLIP -o"),
+        (["lift", "b.mp4", "c.mp4"], "fourd: One clip is lifted at a time"),
+    ],
+    ids=" ".join,
+)
+def test_what_was_probably_meant(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-a.mp4", "b.mp4", "c.mp4"):
+        Path(name).touch()
+    status, out, err = run(*words)
+    assert (status, out) == (2, "") and says in err
+    assert "fourd: " not in run("lift", "b.mp4", "--qualty", "high")[2], "only where something is known"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <stdexcept>
 #include <vector>
 
@@ -48,10 +49,20 @@ struct alignas(64) Block {
     float wider[kBlock];
     float left[kBlock], right[kBlock], above[kBlock], below[kBlock];
     int has_left[kBlock], has_right[kBlock], has_above[kBlock], has_below[kBlock];
+    float rgb[3][kBlock];  // 0 to 255.
+    float soft[3][kBlock],
+        beside[kBlock];  // Sums over the pixels at and beside each, and how many these are.
     float mean[3][kBlock], quat[4][kBlock], scale[3][kBlock], behind[3][kBlock];
 };
 
-FOURD_INLINE void make_body(const Input& input, int count, Block& block) {
+// One number after the other of each disc, as they lie in the block, to the places of discs from `at` on.
+template <int kNumbers>
+FOURD_INLINE void lay_out(const float (&numbers)[kNumbers][kBlock], int count, float* __restrict at) {
+    for (int i = 0; i < count; ++i)
+        for (int k = 0; k < kNumbers; ++k) at[kNumbers * i + k] = numbers[k][i];
+}
+
+FOURD_INLINE void make_body(const Input& input, int count, int64_t at, const Output& out, Block& block) {
     const Lens lens = input.lens;
     const float sigma = input.sigma_px, behind = input.behind;
     float R[9], eye[3];
@@ -83,26 +94,73 @@ FOURD_INLINE void make_body(const Input& input, int count, Block& block) {
         }
         for (int k = 0; k < 4; ++k) o.quat[k][i] = q[k];
     }
+    for (int i = 0; i < count; ++i)
+        for (int k = 0; k < 3; ++k) {
+            o.rgb[k][i] /= 255.0f;
+            o.soft[k][i] /= 255.0f * o.beside[i];
+        }
+    lay_out(o.mean, count, out.mean_m + 3 * at);
+    lay_out(o.quat, count, out.quat_wxyz + 4 * at);
+    lay_out(o.scale, count, out.scale_m + 3 * at);
+    lay_out(o.rgb, count, out.rgb + 3 * at);
+    lay_out(o.soft, count, out.soft_rgb + 3 * at);
+    lay_out(o.behind, count, out.behind_m + 3 * at);
 }
 
-FOURD_DISPATCH(make, (const Input& input, int count, Block& block), (input, count, block))
+// Sums over three rows of a picture, and over three pixels of these: `sums` has three numbers a pixel, and
+// three more before and behind.
+FOURD_INLINE void soften_body(const uint8_t* above, const uint8_t* here, const uint8_t* below, int w,
+                              uint16_t* __restrict columns, uint16_t* __restrict sums) {
+    for (int i = 0; i < 3 * w; ++i)
+        columns[i] = static_cast<uint16_t>(here[i] + (above ? above[i] : 0) + (below ? below[i] : 0));
+    for (int i = 0; i < 3 * w; ++i)
+        sums[i] = static_cast<uint16_t>(columns[i - 3] + columns[i] + columns[i + 3]);
+}
 
-// The discs of a row go to `at` and on.
-void row_discs(const Input& in, int row, int64_t at, Isa isa, Block& b, const Output& out) {
+FOURD_DISPATCH(soften,
+               (const uint8_t* above, const uint8_t* here, const uint8_t* below, int w, uint16_t* columns,
+                uint16_t* sums),
+               (above, here, below, w, columns, sums))
+
+FOURD_DISPATCH(make, (const Input& input, int count, int64_t at, const Output& out, Block& block),
+               (input, count, at, out, block))
+
+// The first wanted pixel from `x` on, or the width.
+FOURD_INLINE int next_wanted(const uint8_t* wanted, int x, int w) {
+    for (uint64_t eight; x + 8 <= w; x += 8) {
+        std::memcpy(&eight, wanted + x, sizeof eight);
+        if (eight) break;
+    }
+    while (x < w && !wanted[x]) ++x;
+    return x;
+}
+
+// The discs of a row go to `at` and on. `soft` is room for two rows of three numbers a pixel, and six more
+// each.
+void row_discs(const Input& in, int row, int64_t at, Isa isa, Block& b, uint16_t* soft, const Output& out) {
     const int64_t start = static_cast<int64_t>(row) * in.w;
     const float* z = in.depth_m + start;
+    const uint8_t *wanted = in.wanted + start, *rgb = in.rgb + 3 * start;
     const bool has_above = row > 0, has_below = row + 1 < in.h;
-    for (int x = 0; x < in.w;) {
+    int x = next_wanted(wanted, 0, in.w);
+    if (x == in.w) return;
+    uint16_t *columns = soft + 3, *sums = soft + 3 * in.w + 6;
+    std::fill_n(columns - 3, 3, uint16_t{0});
+    std::fill_n(columns + 3 * in.w, 3, uint16_t{0});
+    FOURD_CALL(isa, soften,
+               (has_above ? rgb - 3 * in.w : nullptr, rgb, has_below ? rgb + 3 * in.w : nullptr, in.w,
+                columns, sums));
+    while (x < in.w) {
         int count = 0;
-        for (; x < in.w && count < kBlock; ++x) {
-            if (!in.wanted[start + x]) continue;
+        for (; x < in.w && count < kBlock; x = next_wanted(wanted, x + 1, in.w)) {
             const bool has_left = x > 0, has_right = x + 1 < in.w;
             const bool bare = in.edge[start + x] != 0;
-            const int64_t to = at + count;
-            out.backs[to] = !bare && row % 2 == 0 && x % 2 == 0;
-            soft_colour(in.rgb, in.h, in.w, row, x, out.soft_rgb + 3 * to);
-            for (int k = 0; k < 3; ++k)
-                out.rgb[3 * to + k] = static_cast<float>(in.rgb[3 * (start + x) + k]) / 255.0f;
+            out.backs[at + count] = !bare && row % 2 == 0 && x % 2 == 0;
+            for (int k = 0; k < 3; ++k) {
+                b.rgb[k][count] = static_cast<float>(rgb[3 * x + k]);
+                b.soft[k][count] = static_cast<float>(sums[3 * x + k]);
+            }
+            b.beside[count] = static_cast<float>((1 + has_left + has_right) * (1 + has_above + has_below));
             b.wider[count] = bare ? in.bare : 1.0f;
             b.x[count] = static_cast<float>(x) + 0.5f;
             b.y[count] = static_cast<float>(row) + 0.5f;
@@ -117,13 +175,8 @@ void row_discs(const Input& in, int row, int64_t at, Isa isa, Block& b, const Ou
             b.has_above[count] = has_above;
             b.has_below[count++] = has_below;
         }
-        FOURD_CALL(isa, make, (in, count, b));
-        for (int i = 0; i < count; ++i, ++at) {
-            for (int k = 0; k < 3; ++k) out.mean_m[3 * at + k] = b.mean[k][i];
-            for (int k = 0; k < 4; ++k) out.quat_wxyz[4 * at + k] = b.quat[k][i];
-            for (int k = 0; k < 3; ++k) out.scale_m[3 * at + k] = b.scale[k][i];
-            for (int k = 0; k < 3; ++k) out.behind_m[3 * at + k] = b.behind[k][i];
-        }
+        FOURD_CALL(isa, make, (in, count, at, out, b));
+        at += count;
     }
 }
 
@@ -175,9 +228,10 @@ void discs(Array<const float, nb::ndim<2>> depth_m, Array<const float, nb::ndim<
     const nb::gil_scoped_release release;
     parallel_for((in.h + kRows - 1) / kRows, threads, [&](int64_t part) {
         Block block;
+        std::vector<uint16_t> soft(6 * static_cast<size_t>(in.w) + 12);
         const int end = std::min(in.h, static_cast<int>(part + 1) * kRows);
         for (int r = static_cast<int>(part) * kRows; r < end; ++r)
-            row_discs(in, r, start[static_cast<size_t>(r)], isa, block, out);
+            row_discs(in, r, start[static_cast<size_t>(r)], isa, block, soft.data(), out);
     });
 }
 

@@ -22,6 +22,12 @@ namespace nb = nanobind;
 namespace fourd {
 namespace {
 
+// What a frame keeps besides its surface.
+struct Picture {
+    const uint8_t* rgb;    // [h, w, 3]
+    const float* pitch_m;  // [h, w]
+};
+
 struct Frames {
     const float* K;               // [v, 3, 3]
     const float* cam_from_world;  // [v, 4, 4]
@@ -34,6 +40,7 @@ struct Frames {
 
     int64_t start(int64_t v) const { return v * h * w; }
     Plane plane(int64_t v) const { return {inverse + start(v), sure + start(v), h, w}; }
+    Picture picture(int64_t v) const { return {rgb + 3 * start(v), pitch_m + start(v)}; }
 };
 
 struct Points {
@@ -57,145 +64,192 @@ struct Rules {
 constexpr int kAsked =
     64;  // Points that are asked about together: what frames say of them stays in the cache.
 
-// What one frame sees of the points, and the weight of what it and darker ones see; 0 weight: it sees none.
+// What one frame sees of the points. Weight 0: it does not see one.
 struct alignas(64) Witness {
-    float r[kAsked], g[kAsked], b[kAsked], luma[kAsked], weight[kAsked], upto[kAsked];
+    float r[kAsked], g[kAsked], b[kAsked], luma[kAsked], weight[kAsked];
+};
+
+// The colours of two pixels side by side, from the lowest byte: red, green, blue, red / green, blue,
+// whatever.
+struct Bytes {
+    uint32_t low, high;
 };
 
 struct alignas(64) Block {
     float x[kAsked], y[kAsked], z[kAsked], radius_m[kAsked];
     float support[kAsked], contradiction[kAsked], finest_m[kAsked];
-    uint32_t colours[4][kAsked];  // Red, green and blue of the four pixels around, from the lowest byte.
+    float agrees[kAsked];  // The confidence of a frame that agrees, or 0.
+    Bytes upper[kAsked], lower[kAsked];
     float pitch_m[kAsked];
-    int agrees[kAsked];  // 0 or 1
-    Sight sight;
-    Witness witness;  // Beside the rest, so that it is known to be apart from it.
+    Sight<kAsked> sights[2];  // Of the frame that is asked and of the next. Beside the rest, so that the
+                              // compiler knows them to be apart from it.
 };
 
-FOURD_INLINE void ask_body(const Gaze& gaze, const Plane& there, const Rules& rules, int count,
-                           Block& block) {
-    const Gaze g = gaze;
-    const float tolerance = rules.tolerance;  // In the open it might change with every point.
-    const int h = there.h, w = there.w;
-    for (int i = 0; i < count; ++i) put(block.sight, i, land(g, block.x[i], block.y[i], block.z[i], h, w), w);
-    fetch(there, count, block.sight);
-    perceive(count, block.sight);
+// Loads the colours of the four pixels around each point, and how fine the one is in which it lies.
+FOURD_INLINE void fetch_colours(const Picture& picture, int w, int count, int turn, Block& block) {
+    const Sight<kAsked>& s = block.sights[turn];
+    const uint8_t* rgb = picture.rgb;
+    const int64_t row = 3 * static_cast<int64_t>(w);
     for (int i = 0; i < count; ++i) {
-        const float sure = block.sight.sure[i], z = block.sight.ratio[i];
-        const int says = opinion(z * block.sight.seen[i] - 1.0f, z * block.sight.nearest[i] - 1.0f,
-                                 allowed(tolerance, 1.0f, sure));
-        block.support[i] += says == kAgrees ? sure : 0.0f;
-        block.contradiction[i] += says == kContradicts ? sure : 0.0f;
-        block.agrees[i] = (says == kAgrees) & (sure > 0) ? 1 : 0;
-    }
-}
-
-FOURD_DISPATCH(ask, (const Gaze& gaze, const Plane& there, const Rules& rules, int count, Block& block),
-               (gaze, there, rules, count, block))
-
-// Three bytes at `at`, and whatever follows.
-FOURD_INLINE uint32_t load32(const uint8_t* at) {
-    uint32_t value;
-    std::memcpy(&value, at, sizeof value);
-    return value;
-}
-
-FOURD_INLINE float channel(uint32_t colour, int k) {
-    return static_cast<float>(static_cast<int>((colour >> (8 * k)) & 255u));
-}
-
-// What it sees of those that it sees.
-FOURD_INLINE void see_body(const uint8_t* rgb, const float* pitch_m, int w, float focal_px,
-                           const Rules& rules, int count, Block& block) {
-    Sight& s = block.sight;
-    Witness& out = block.witness;
-    const float sigma_px = rules.sigma_px;
-    for (int i = 0; i < count; ++i) {
-        // The right pixels are read a byte early, and no more than the four pixels is touched.
+        // Two bytes more than the two pixels are read at once: after the upper ones, which a row follows, and
+        // before the lower ones, which follow a row.
         const uint8_t* upper = rgb + 3 * static_cast<int64_t>(s.first[i]);
-        const uint8_t* lower = upper + 3 * w;
-        block.colours[0][i] = load32(upper);
-        block.colours[1][i] = load32(upper + 2) >> 8;
-        block.colours[2][i] = load32(lower);
-        block.colours[3][i] = load32(lower + 2) >> 8;
-        block.pitch_m[i] = pitch_m[s.pixel[i]];
-    }
-    for (int i = 0; i < count; ++i) {
-        const uint32_t first = block.colours[0][i], right = block.colours[1][i];
-        const uint32_t below = block.colours[2][i], opposite = block.colours[3][i];
-        const float a = s.a[i], b = s.b[i];
-        out.r[i] =
-            between(a, b, channel(first, 0), channel(right, 0), channel(below, 0), channel(opposite, 0));
-        out.g[i] =
-            between(a, b, channel(first, 1), channel(right, 1), channel(below, 1), channel(opposite, 1));
-        out.b[i] =
-            between(a, b, channel(first, 2), channel(right, 2), channel(below, 2), channel(opposite, 2));
-        out.luma[i] = luma(out.r[i], out.g[i], out.b[i]);
-        const float weight = acuity(block.radius_m[i], focal_px, s.ratio[i], sigma_px, s.sure[i]);
-        out.weight[i] = out.upto[i] = block.agrees[i] ? weight : 0.0f;
-        const float least = min2(block.pitch_m[i], block.finest_m[i]);
-        block.finest_m[i] = (block.agrees[i] != 0) & (s.flat[i] != 0) ? least : block.finest_m[i];
+        uint64_t two;
+        std::memcpy(block.upper + i, upper, sizeof(Bytes));
+        std::memcpy(&two, upper + row - 2, sizeof two);
+        two >>= 16;
+        std::memcpy(block.lower + i, &two, sizeof two);
+        block.pitch_m[i] = picture.pitch_m[s.pixel[i]];
     }
 }
 
-FOURD_DISPATCH(see,
-               (const uint8_t* rgb, const float* pitch_m, int w, float focal_px, const Rules& rules,
-                int count, Block& block),
-               (rgb, pitch_m, w, focal_px, rules, count, block))
+FOURD_INLINE float channel(uint32_t word, int k) {
+    return static_cast<float>(static_cast<int>((word >> (8 * k)) & 255u));
+}
+
+// Where a frame sees the points. What lies there is sent for, to be at hand when it is asked.
+FOURD_INLINE void aim_body(const Gaze& gaze, const Plane& there, const Picture& picture, int count, int turn,
+                           Block& block) {
+    Sight<kAsked>& s = block.sights[turn];
+    const Gaze g = gaze;
+    const int h = there.h, w = there.w;
+    for (int i = 0; i < count; ++i) put(s, i, land(g, block.x[i], block.y[i], block.z[i], h, w), w);
+    send_for(there, count, s);
+    for (int i = 0; i < count; i += kLine) {
+        FOURD_PREFETCH(picture.pitch_m + s.pixel[i]);
+        FOURD_PREFETCH(picture.rgb + 3 * static_cast<int64_t>(s.first[i]));
+        FOURD_PREFETCH(picture.rgb + 3 * static_cast<int64_t>(s.first[i] + w));
+    }
+}
+
+FOURD_DISPATCH(aim,
+               (const Gaze& gaze, const Plane& there, const Picture& picture, int count, int turn,
+                Block& block),
+               (gaze, there, picture, count, turn, block))
+
+// Asks a frame about the points; says whether it sees any.
+FOURD_INLINE void ask_body(float focal_px, const Plane& there, const Picture& picture, const Rules& rules,
+                           int count, int turn, Block& __restrict block, Witness& __restrict out,
+                           bool& sees) {
+    Sight<kAsked>& s = block.sights[turn];
+    const Rules r = rules;  // In the open they might change with every point.
+    const int w = there.w;
+    fetch(there, count, s);
+    fetch_colours(picture, w, count, turn, block);
+    int any = 0;
+    for (int i = 0; i < count; ++i) {
+        const Glimpse eye = perceive(s, i);
+        const float z = s.ratio[i];
+        const int says =
+            opinion(z * eye.seen - 1.0f, z * eye.nearest - 1.0f, allowed(r.tolerance, 1.0f, eye.sure));
+        const float agrees = says == kAgrees ? eye.sure : 0.0f;
+        block.agrees[i] = agrees;
+        block.support[i] += agrees;
+        block.contradiction[i] += says == kContradicts ? eye.sure : 0.0f;
+    }
+    for (int i = 0; i < count; ++i) {
+        const float least = min2(block.pitch_m[i], block.finest_m[i]);
+        const bool sharp = (block.agrees[i] > 0) & is_flat(s, i);
+        block.finest_m[i] = sharp ? least : block.finest_m[i];
+        any |= block.agrees[i] > 0 ? 1 : 0;
+    }
+    for (int i = 0; i < count; ++i) {
+        const float a = s.a[i], b = s.b[i];
+        const Bytes upper = block.upper[i], lower = block.lower[i];
+        const float red = between(a, b, channel(upper.low, 0), channel(upper.low, 3), channel(lower.low, 0),
+                                  channel(lower.low, 3));
+        const float green = between(a, b, channel(upper.low, 1), channel(upper.high, 0),
+                                    channel(lower.low, 1), channel(lower.high, 0));
+        const float blue = between(a, b, channel(upper.low, 2), channel(upper.high, 1), channel(lower.low, 2),
+                                   channel(lower.high, 1));
+        const float weight = acuity(block.radius_m[i], focal_px, s.ratio[i], r.sigma_px, block.agrees[i]);
+        out.r[i] = red;
+        out.g[i] = green;
+        out.b[i] = blue;
+        out.luma[i] = luma(red, green, blue);
+        out.weight[i] = block.agrees[i] > 0 ? weight : 0.0f;
+    }
+    sees = any != 0;
+}
+
+FOURD_DISPATCH(ask,
+               (float focal_px, const Plane& there, const Picture& picture, const Rules& rules, int count,
+                int turn, Block& block, Witness& out, bool& sees),
+               (focal_px, there, picture, rules, count, turn, block, out, sees))
 
 struct alignas(64) Colours {
     float r[kAsked], g[kAsked], b[kAsked];
 };
 
-// `robust_mean` of witness.h for many points together; `mean` holds what those keep that nobody sees.
-FOURD_INLINE void conclude_body(Witness* witnesses, int frames, int count, float same_colour, Colours& mean) {
-    for (int i = 0; i < frames; ++i)
-        for (int j = 0; j < i; ++j) {
-            Witness &later = witnesses[i], &earlier = witnesses[j];
-            for (int k = 0; k < count; ++k) {
-                const bool darker = earlier.luma[k] <= later.luma[k];
-                later.upto[k] += darker ? earlier.weight[k] : 0.0f;
-                earlier.upto[k] += darker ? 0.0f : later.weight[k];
-            }
-        }
-    alignas(64) float total[kAsked], least[kAsked], r[kAsked], g[kAsked], b[kAsked];
-    Colours centre;
-    for (int k = 0; k < count; ++k) {
-        total[k] = r[k] = g[k] = b[k] = centre.r[k] = centre.g[k] = centre.b[k] = 0.0f;
-        least[k] = as_float(0x7f800000);  // Infinity.
+constexpr int kLanes = 16;  // Points that are concluded about together: numbers of theirs stay in registers.
+
+// The value, or 0; by bits, for the compiler would make a branch of it.
+FOURD_INLINE float where(bool is, float value) { return as_float(as_int(value) & (is ? -1 : 0)); }
+
+// The weight of what witness `i` and those before it in the order of brightness see.
+FOURD_INLINE void weigh(const Witness* witnesses, int frames, int i, int at, float* __restrict upto) {
+    const float* own = witnesses[i].luma + at;
+    for (int k = 0; k < kLanes; ++k) {
+        float sum = 0;
+        for (int j = 0; j <= i; ++j)
+            sum += where(witnesses[j].luma[at + k] <= own[k], witnesses[j].weight[at + k]);
+        upto[k] = sum;
     }
-    for (int i = 0; i < frames; ++i)
-        for (int k = 0; k < count; ++k) total[k] += witnesses[i].weight[k];
-    for (int i = 0; i < frames; ++i) {
-        const Witness& s = witnesses[i];
-        for (int k = 0; k < count; ++k) {
-            const bool is = (s.weight[k] > 0) & (s.upto[k] >= 0.5f * total[k]) & (s.luma[k] < least[k]);
-            least[k] = is ? s.luma[k] : least[k];
-            centre.r[k] = is ? s.r[k] : centre.r[k];
-            centre.g[k] = is ? s.g[k] : centre.g[k];
-            centre.b[k] = is ? s.b[k] : centre.b[k];
-        }
-    }
-    for (int k = 0; k < count; ++k) total[k] = 0.0f;
-    for (int i = 0; i < frames; ++i) {
-        const Witness& s = witnesses[i];
-        for (int k = 0; k < count; ++k) {
-            const float share = s.weight[k] * likeness(same_colour, s.r[k] - centre.r[k],
-                                                       s.g[k] - centre.g[k], s.b[k] - centre.b[k]);
-            r[k] += share * s.r[k];
-            g[k] += share * s.g[k];
-            b[k] += share * s.b[k];
-            total[k] += share;
-        }
-    }
-    for (int k = 0; k < count; ++k) {
-        mean.r[k] = total[k] > 0 ? r[k] / total[k] : mean.r[k];
-        mean.g[k] = total[k] > 0 ? g[k] / total[k] : mean.g[k];
-        mean.b[k] = total[k] > 0 ? b[k] / total[k] : mean.b[k];
+    for (int k = 0; k < kLanes; ++k) {
+        float sum = upto[k];
+        int j = i;  // The compiler wants to see that there is one at least; it adds nothing.
+        do sum += where(witnesses[j].luma[at + k] < own[k], witnesses[j].weight[at + k]);
+        while (++j < frames);
+        upto[k] = sum;
     }
 }
 
-FOURD_DISPATCH(conclude, (Witness * witnesses, int frames, int count, float same_colour, Colours& mean),
+// `robust_mean` of witness.h for many points together; `mean` holds what those keep that nobody sees.
+FOURD_INLINE void conclude_body(const Witness* witnesses, int frames, int count, float same_colour,
+                                Colours& mean) {
+    for (int at = 0; at < count; at += kLanes) {
+        alignas(64) float total[kLanes], least[kLanes], upto[kLanes], r[kLanes], g[kLanes], b[kLanes];
+        alignas(64) float red[kLanes], green[kLanes], blue[kLanes];  // Of the median.
+        for (int k = 0; k < kLanes; ++k) {
+            total[k] = r[k] = g[k] = b[k] = red[k] = green[k] = blue[k] = 0.0f;
+            least[k] = as_float(0x7f800000);  // Infinity.
+        }
+        for (int i = 0; i < frames; ++i)
+            for (int k = 0; k < kLanes; ++k) total[k] += witnesses[i].weight[at + k];
+        for (int i = 0; i < frames; ++i) {
+            const Witness& s = witnesses[i];
+            weigh(witnesses, frames, i, at, upto);
+            for (int k = 0; k < kLanes; ++k) {
+                const bool is =
+                    (s.weight[at + k] > 0) & (upto[k] >= 0.5f * total[k]) & (s.luma[at + k] < least[k]);
+                least[k] = is ? s.luma[at + k] : least[k];
+                red[k] = is ? s.r[at + k] : red[k];
+                green[k] = is ? s.g[at + k] : green[k];
+                blue[k] = is ? s.b[at + k] : blue[k];
+            }
+        }
+        for (int k = 0; k < kLanes; ++k) total[k] = 0.0f;
+        for (int i = 0; i < frames; ++i) {
+            const Witness& s = witnesses[i];
+            for (int k = 0; k < kLanes; ++k) {
+                const float share =
+                    s.weight[at + k] * likeness(same_colour, s.r[at + k] - red[k], s.g[at + k] - green[k],
+                                                s.b[at + k] - blue[k]);
+                r[k] += share * s.r[at + k];
+                g[k] += share * s.g[at + k];
+                b[k] += share * s.b[at + k];
+                total[k] += share;
+            }
+        }
+        for (int k = 0; k < kLanes; ++k) {
+            mean.r[at + k] = total[k] > 0 ? r[k] / total[k] : mean.r[at + k];
+            mean.g[at + k] = total[k] > 0 ? g[k] / total[k] : mean.g[at + k];
+            mean.b[at + k] = total[k] > 0 ? b[k] / total[k] : mean.b[at + k];
+        }
+    }
+}
+
+FOURD_DISPATCH(conclude, (const Witness* witnesses, int frames, int count, float same_colour, Colours& mean),
                (witnesses, frames, count, same_colour, mean))
 
 // Whether any of the points in a sphere can be inside the picture of a frame.
@@ -248,17 +302,25 @@ void ask_all(const Points& points, int64_t begin, int count, const Frames& frame
     }
     radius = std::sqrt(radius);
     int seen = 0;
+    const auto ask_of = [&](int64_t v, int turn) {
+        bool sees;
+        const float focal_px = gazes[static_cast<size_t>(v)].focal_px;
+        FOURD_CALL(
+            isa, ask,
+            (focal_px, frames.plane(v), frames.picture(v), rules, count, turn, block, witnesses[seen], sees));
+        seen += sees ? 1 : 0;
+    };
+    int turn = 0;
+    int64_t before = -1;
     for (int64_t v = 0; v < static_cast<int64_t>(gazes.size()); ++v) {
         const Gaze& gaze = gazes[static_cast<size_t>(v)];
         if (!in_view(gaze, centre, radius, frames.h, frames.w)) continue;
-        FOURD_CALL(isa, ask, (gaze, frames.plane(v), rules, count, block));
-        if (std::find(block.agrees, block.agrees + count, 1) == block.agrees + count) continue;
-        const int64_t start = frames.start(v);
-        FOURD_CALL(
-            isa, see,
-            (frames.rgb + 3 * start, frames.pitch_m + start, frames.w, gaze.focal_px, rules, count, block));
-        witnesses[seen++] = block.witness;
+        FOURD_CALL(isa, aim, (gaze, frames.plane(v), frames.picture(v), count, turn, block));
+        if (before >= 0) ask_of(before, 1 - turn);
+        before = v;
+        turn = 1 - turn;
     }
+    if (before >= 0) ask_of(before, 1 - turn);
     FOURD_CALL(isa, conclude, (witnesses, seen, count, rules.same_colour, mean));
     for (int i = 0; i < count; ++i) {
         const int64_t at = begin + i;

@@ -8,7 +8,8 @@ NB_MODULE(_cpu, m) {
     fourd::bind_bundle(m);
     fourd::bind_discs(m);
     fourd::bind_evidence(m);
-    fourd::bind_gather(m);
+    fourd::bind_consistency(m);
+    fourd::bind_redundant(m);
     fourd::bind_planes(m);
     fourd::bind_rasterize(m);
     fourd::bind_sweep(m);

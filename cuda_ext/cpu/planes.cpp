@@ -60,9 +60,10 @@ FOURD_INLINE void extremes(const Input& in, int row, float* __restrict low, floa
     }
 }
 
-// A row of the input with those above and below, and the extremes of depth around each of its pixels.
+// A row of the input; inverse depth of it and of those above and below, and the extremes of depth around each
+// of its pixels.
 struct Row {
-    const float *here, *above, *below, *low, *high, *confidence;
+    const float *z, *here, *above, *below, *low, *high, *confidence;
     bool has_above, has_below;
     float y;
 };
@@ -80,13 +81,12 @@ FOURD_INLINE void pixels(const Lens& lens, const Row& in, int first, int count, 
     const Row row = in;
     for (int i = 0; i < count; ++i) {
         const int x = first + i;
-        const float z = min2(row.here[x], kFarthest);
-        const float before = min2(row.here[x - has_left], kFarthest);
-        const float after = min2(row.here[x + has_right], kFarthest);
-        const float above = min2(row.above[x], kFarthest), below = min2(row.below[x], kFarthest);
+        const float z = min2(row.z[x], kFarthest);
         bool edge_x, edge_y;
-        const float lean_x = lean(before, z, after, has_left, has_right, l.inv_fx, edge_x);
-        const float lean_y = lean(above, z, below, row.has_above, row.has_below, l.inv_fy, edge_y);
+        const float lean_x = lean_of(1 - z * row.here[x - has_left], z * row.here[x + has_right] - 1,
+                                     has_left, has_right, l.inv_fx, edge_x);
+        const float lean_y = lean_of(1 - z * row.above[x], z * row.below[x] - 1, row.has_above, row.has_below,
+                                     l.inv_fy, edge_y);
         float ray[3], a[3], b[3];
         ray_through(l, static_cast<float>(x) + 0.5f, row.y, ray);
         patch(l, ray, lean_x, lean_y, a, b);
@@ -95,7 +95,7 @@ FOURD_INLINE void pixels(const Lens& lens, const Row& in, int first, int count, 
         const float* high = row.high + x;
         const float nearest = min2(min2(min2(low[-2], low[-1]), min2(low[1], low[2])), low[0]);
         const float farthest = max2(max2(max2(high[-2], high[-1]), max2(high[1], high[2])), high[0]);
-        out.inverse[i] = (farthest < kFlatRatio * nearest ? 1.0f : -1.0f) / z;
+        out.inverse[i] = farthest < kFlatRatio * nearest ? row.here[x] : -row.here[x];
         out.edge[i] = edge_x | edge_y ? 1 : 0;
         // What is known at all is never taken for unknown.
         const float least = row.confidence[x] > 0 ? 1.0f : 0.0f;
@@ -104,15 +104,15 @@ FOURD_INLINE void pixels(const Lens& lens, const Row& in, int first, int count, 
 }
 
 // Fills `edge` with where the depth jumps beside the pixels of a row, and, if `out` is given, that row of it.
-FOURD_INLINE void row_body(const Input& in, int y, float* low, float* high, uint8_t* edge,
-                           const Output* out) {
+FOURD_INLINE void row_body(const Input& in, int y, float* low, float* high, float* const* inverse,
+                           uint8_t* edge, const Output* out) {
     extremes(in, y, low, high);
     const int64_t at = static_cast<int64_t>(y) * in.w;
-    const float* here = in.depth_m + at;
     const bool has_above = y > 0, has_below = y + 1 < in.h;
-    const Row row{here,
-                  has_above ? here - in.w : here,
-                  has_below ? here + in.w : here,
+    const Row row{in.depth_m + at,
+                  inverse[y % 3],
+                  inverse[has_above ? (y + 2) % 3 : y % 3],
+                  inverse[has_below ? (y + 1) % 3 : y % 3],
                   low,
                   high,
                   in.confidence + at,
@@ -133,15 +133,25 @@ FOURD_INLINE void row_body(const Input& in, int y, float* low, float* high, uint
         if (out) {
             std::copy_n(block.inverse, count, out->inverse + at + first);
             std::copy_n(block.pitch_m, count, out->pitch_m + at + first);
+            uint8_t* sure =
+                out->sure + at + first;  // What is read through `out` might change with every byte.
             for (int i = 0; i < count; ++i)
-                out->sure[at + first + i] = static_cast<uint8_t>(still[first + i] != 0 ? block.sure[i] : 0);
+                sure[i] = static_cast<uint8_t>(still[first + i] != 0 ? block.sure[i] : 0);
         }
         first += count;
     }
 }
 
-FOURD_DISPATCH(row, (const Input& in, int y, float* low, float* high, uint8_t* edge, const Output* out),
-               (in, y, low, high, edge, out))
+FOURD_DISPATCH(row,
+               (const Input& in, int y, float* low, float* high, float* const* inverse, uint8_t* edge,
+                const Output* out),
+               (in, y, low, high, inverse, edge, out))
+
+FOURD_INLINE void invert_body(const float* depth_m, int w, float* __restrict inverse) {
+    for (int x = 0; x < w; ++x) inverse[x] = 1.0f / min2(depth_m[x], kFarthest);
+}
+
+FOURD_DISPATCH(invert, (const float* depth_m, int w, float* inverse), (depth_m, w, inverse))
 
 // Marks the pixels of a row at or beside an edge, and makes them coarser: whoever sees the surface there
 // whole sees it better. `above` and `below` are the edges of the neighbouring rows.
@@ -161,13 +171,23 @@ FOURD_DISPATCH(widen,
 // Rows `first` to `last` of everything.
 void rows(const Input& in, int first, int last, Isa isa, const Output& out) {
     const size_t w = static_cast<size_t>(in.w);
-    std::vector<float> low(w + 2 * kReach), high(w + 2 * kReach);
+    std::vector<float> low(w + 2 * kReach), high(w + 2 * kReach), inverses(3 * w);
+    float* const inverse[3] = {inverses.data(), inverses.data() + w, inverses.data() + 2 * w};
+    const auto invert_row = [&](int y) {
+        if (y >= 0 && y < in.h)
+            FOURD_CALL(isa, invert, (in.depth_m + static_cast<size_t>(y) * w, in.w, inverse[y % 3]));
+    };
     std::vector<uint8_t> edges(w * (kRows + 2), 0), column(w + 2);
-    for (int y = std::max(first - 1, 0); y < std::min(last + 1, in.h); ++y)
+    invert_row(first - 2);
+    invert_row(first - 1);
+    invert_row(first);
+    for (int y = std::max(first - 1, 0); y < std::min(last + 1, in.h); ++y) {
+        if (y >= first) invert_row(y + 1);
         FOURD_CALL(
             isa, row,
-            (in, y, low.data() + kReach, high.data() + kReach,
+            (in, y, low.data() + kReach, high.data() + kReach, inverse,
              edges.data() + static_cast<size_t>(y - first + 1) * w, y >= first && y < last ? &out : nullptr));
+    }
     for (int y = first; y < last; ++y) {
         const uint8_t* above = edges.data() + static_cast<size_t>(y - first) * w;
         const int64_t at = static_cast<int64_t>(y) * in.w;

@@ -1,5 +1,5 @@
-// Fusion on CUDA: what cuda_ext/cpu/{planes,gather,discs,evidence}.cpp do, with a thread for each pixel or
-// point. Nobody writes where another reads, so there is nothing to lock and one result only.
+// Fusion on CUDA: what cuda_ext/cpu/{planes,consistency,redundant,discs,evidence}.cpp do, with a thread for
+// each pixel or point. Nobody writes where another reads, so there is nothing to lock and one result only.
 #include "grid.h"
 #include "witness.h"
 
@@ -60,14 +60,14 @@ extern "C" __global__ void fusion_planes(const float* depth_m, const float* conf
     farthest = min2(farthest, kFarthest);
     const bool has_left = col > 0, has_right = col + 1 < w, has_above = row > 0, has_below = row + 1 < h;
     const float z = min2(depth_m[at], kFarthest);
-    const float left = min2(depth_m[at - has_left], kFarthest);
-    const float right = min2(depth_m[at + has_right], kFarthest);
-    const float above = min2(depth_m[at - (has_above ? w : 0)], kFarthest);
-    const float below = min2(depth_m[at + (has_below ? w : 0)], kFarthest);
+    const float left = 1.0f / min2(depth_m[at - has_left], kFarthest);
+    const float right = 1.0f / min2(depth_m[at + has_right], kFarthest);
+    const float above = 1.0f / min2(depth_m[at - (has_above ? w : 0)], kFarthest);
+    const float below = 1.0f / min2(depth_m[at + (has_below ? w : 0)], kFarthest);
     const Lens lens = make_lens(K);
     bool edge_x, edge_y;
-    const float lean_x = lean(left, z, right, has_left, has_right, lens.inv_fx, edge_x);
-    const float lean_y = lean(above, z, below, has_above, has_below, lens.inv_fy, edge_y);
+    const float lean_x = lean_of(1 - z * left, z * right - 1, has_left, has_right, lens.inv_fx, edge_x);
+    const float lean_y = lean_of(1 - z * above, z * below - 1, has_above, has_below, lens.inv_fy, edge_y);
     float ray[3], a[3], b[3];
     ray_through(lens, (float)col + 0.5f, (float)row + 0.5f, ray);
     patch(lens, ray, lean_x, lean_y, a, b);
@@ -153,6 +153,13 @@ extern "C" __global__ void fusion_consistency(const float* inverse, const uint8_
     fused[at] = own.inverse[at] > 0 ? moved : -moved;
     support[at] = agrees;
     contradiction[at] = contradicts;
+}
+
+extern "C" __global__ void fusion_left(const uint8_t* sure, const float* support, const float* contradiction,
+                                       float share, int64_t h, int64_t w, uint8_t* left) {
+    const int64_t at = global_thread();
+    if (at >= h * w) return;
+    left[at] = outvoted(contradiction[at], support[at] + (float)sure[at] * kByte, share) ? 0 : sure[at];
 }
 
 extern "C" __global__ void fusion_redundant(const float* inverse, const uint8_t* sure, const uint8_t* rgb,

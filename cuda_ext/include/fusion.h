@@ -36,12 +36,10 @@ FOURD_HD void ray_through(const Lens& lens, float x, float y, float ray[3]) {
     ray[2] = 1.0f;
 }
 
-// Relative change of depth to the next pixel along one axis. `before` and `after` are the depths of the two
-// neighbours, where there is none that of the pixel itself. One-sided, towards whichever neighbour lies
-// nearer in depth, so that a boundary is never leant across; where both jump away (a wire) it is 0.
-FOURD_HD float lean(float before, float z, float after, bool has_before, bool has_after, float inv_focal,
-                    bool& edge) {
-    const float from = 1.0f - z / before, to = z / after - 1.0f;  // Differences of inverse depth, times z.
+// Relative change of depth to the next pixel along one axis, of the differences of inverse depth from the
+// pixel before and to the one after it, times its depth. One-sided, towards whichever neighbour lies nearer
+// in depth, so that a boundary is never leant across; where both jump away (a wire) it is 0.
+FOURD_HD float lean_of(float from, float to, bool has_before, bool has_after, float inv_focal, bool& edge) {
     const float back = has_before ? from : to, ahead = has_after ? to : from;
     const float a = fabsf(back), b = fabsf(ahead);
     const float share = a < b ? back : ahead;
@@ -51,6 +49,13 @@ FOURD_HD float lean(float before, float z, float after, bool has_before, bool ha
     // A leaning surface changes by a similar amount on both sides; a boundary only on one.
     edge = ((most > kJump) & (most > 2.5f * least)) | lost;
     return lost ? 0.0f : -clamp(share, -limit, limit);
+}
+
+// The same of the depths of the neighbours; where there is none, of the pixel itself. Exactly 0 where all are
+// equal.
+FOURD_HD float lean(float before, float z, float after, bool has_before, bool has_after, float inv_focal,
+                    bool& edge) {
+    return lean_of(1.0f - z / before, z / after - 1.0f, has_before, has_after, inv_focal, edge);
 }
 
 // The patch of surface in a pixel, for a depth of 1: from its point to where the surface is one pixel further
@@ -241,11 +246,16 @@ FOURD_HD Corner corner_of(float x, float y, int w) {
 // The index of the pixel in which (x, y) lies.
 FOURD_HD int pixel_of(float x, float y, int w) { return (int)y * w + (int)x; }
 
+// That one of the four in which (x, y) lies.
+FOURD_HD float own_of(const Corner& c, float first, float right, float below, float opposite) {
+    const float upper = c.a >= 0.5f ? right : first, lower = c.a >= 0.5f ? opposite : below;
+    return c.b >= 0.5f ? lower : upper;
+}
+
 // The inverse depth there, of the four values of Plane::inverse: on a surface between them, which is exact on
 // a plane; beside a jump (`flat` false) that of the pixel itself.
 FOURD_HD float look(const Corner& c, float first, float right, float below, float opposite, bool& flat) {
-    const float upper = c.a >= 0.5f ? right : first, lower = c.a >= 0.5f ? opposite : below;
-    const float own = c.b >= 0.5f ? lower : upper;
+    const float own = own_of(c, first, right, below, opposite);
     flat = own > 0;
     const float top = fabsf(first) + c.a * (fabsf(right) - fabsf(first));
     const float bottom = fabsf(below) + c.a * (fabsf(opposite) - fabsf(below));
@@ -269,6 +279,12 @@ enum Opinion { kSilent = 0, kAgrees = 1, kContradicts = 2 };
 
 FOURD_HD int opinion(float off, float off_nearest, float limit) {
     return fabsf(off) < limit ? kAgrees : off_nearest < -1.5f * limit ? kContradicts : kSilent;
+}
+
+// Whether too many frames look through a point, as a share of those that see it. Half an opinion more is
+// allowed, for one frame may err.
+FOURD_HD bool outvoted(float contradiction, float support, float share) {
+    return contradiction > share * support + 0.5f;
 }
 
 }  // namespace fourd

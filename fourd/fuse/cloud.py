@@ -6,6 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int32, Int64
 from torch import Tensor
@@ -47,7 +48,9 @@ class Cloud:
     @staticmethod
     def concat(parts: list[Cloud]) -> Cloud:
         """Lay several clouds together, in order."""
-        return Cloud(*(torch.cat([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Cloud)))
+        # numpy takes huge pages, and leaves torch's threads asleep, which would wait busily beside the next kernel's.
+        each = ([getattr(p, f.name).numpy() for p in parts] for f in dataclasses.fields(Cloud))
+        return Cloud(*(torch.from_numpy(np.concatenate(arrays)) for arrays in each))
 
     def undercoat(self) -> Cloud:
         """Broad discs just behind the surface, in its blurred colour.

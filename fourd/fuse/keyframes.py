@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from torch import Tensor
 
 from fourd.events import Progress, Steps
@@ -15,7 +16,7 @@ from fourd.fuse.neighbours import around
 from fourd.fuse.views import View, Views
 from fourd.geometry.masks import grown
 from fourd.native.evidence import Evidence, evidence
-from fourd.native.fusion import Planes, consistency, redundant
+from fourd.native.fusion import Planes, agree, redundant
 
 COARSE = 1.6
 """A disc this many times as wide as the pixel that sees it again does not do: the pixel gets its own."""
@@ -36,7 +37,11 @@ ones see them from elsewhere."""
 
 
 class Keyframes(NamedTuple):
-    """Frames, and all that is needed to look into them."""
+    """Frames, and all that is needed to look into them.
+
+    Between kernels it is numpy that works here: torch would wake its threads, and they would wait busily for more work
+    beside the threads of the next kernel.
+    """
 
     views: list[View]
     planes: Planes
@@ -45,11 +50,13 @@ class Keyframes(NamedTuple):
     @staticmethod
     def of(views: list[View]) -> Keyframes:
         """Lay frames of one size side by side; there must be at least one."""
-        K, pose, rgb = (torch.stack([getattr(v, x) for v in views]) for x in ("K", "world_from_cam", "frame_rgb"))
+        K, pose = (torch.stack([getattr(v, x) for v in views]) for x in ("K", "world_from_cam"))
+        rgb = torch.from_numpy(np.stack([v.frame_rgb.numpy() for v in views]))  # In huge pages, as planes are.
         planes = Planes.empty(K, pose, views[0].hw)
         for k, view in enumerate(views):
             # Nobody looks at what moves, nor just beside it.
-            planes.fill(k, view.depth_m, view.confidence, ~grown(view.moving, 2))
+            still = ~(grown(view.moving, 2) if view.moving.numpy().any() else view.moving).numpy()
+            planes.fill(k, view.depth_m, view.confidence, torch.from_numpy(still))
         return Keyframes(views, planes, rgb)
 
     def every(self, step: int) -> Keyframes:
@@ -60,28 +67,26 @@ class Keyframes(NamedTuple):
         """The same frames with other pictures, and believed elsewhere."""
         return self._replace(rgb=rgb, planes=self.planes._replace(sure=sure))
 
-    def agree(self, tolerance: float) -> None:
-        """Move every pixel to where the frames see it in the mean, and forget those that they look through."""
-        fused, lost = torch.empty_like(self.planes.inverse), torch.empty_like(self.planes.sure)
-        for k in range(len(self.views)):
-            others = around(k, APART, len(self.views))
-            said = consistency(self.planes, k, others, tolerance)
-            fused[k] = said.fused
-            allowed = said.support.add_(self.planes.sure[k], alpha=1 / 255).mul_(LOST).add_(0.5)
-            torch.gt(said.contradiction, allowed, out=lost[k])
-        self.planes.inverse.copy_(fused)
-        self.planes.sure.mul_(1 - lost)
+    def agreed(self, tolerance: float) -> Keyframes:
+        """Every pixel where the frames see it in the mean, without those that they look through."""
+        others = [around(k, APART, len(self.views)) for k in range(len(self.views))]
+        return self._replace(planes=agree(self.planes, others, tolerance, LOST))
 
     def fresh(self, k: int, tolerance: float) -> Bool[Tensor, "h w"]:
         """Pixels of frame ``k`` that stand still and that no frame before it shows; frames are taken in order."""
         before = range(k - 1, -1, -1)
         shown = redundant(self.planes, self.rgb, k, before, tolerance, COARSE, ALIKE)
-        return (self.planes.sure[k] > 0) & (shown == 0)
+        return torch.from_numpy((self.planes.sure[k].numpy() > 0) & (shown.numpy() == 0))
+
+    def place_m(self, k: int) -> Float32[Tensor, "h w"]:
+        """Depth at which the pixels of frame ``k`` stand."""
+        return torch.from_numpy(1 / np.abs(self.planes.inverse[k].numpy()))
 
     def ask(self, cloud: Cloud, tolerance: float) -> Evidence:
         """What the frames say of the discs of ``cloud``."""
-        radius = cloud.scale_m[:, :2].prod(1).sqrt()
-        return evidence(cloud.mean_m, radius, cloud.rgb, self.planes, self.rgb, tolerance, SIGMA_PX, SAME_COLOUR)
+        scale_m = cloud.scale_m.numpy()
+        radius_m = torch.from_numpy(np.sqrt(scale_m[:, 0] * scale_m[:, 1]))
+        return evidence(cloud.mean_m, radius_m, cloud.rgb, self.planes, self.rgb, tolerance, SIGMA_PX, SAME_COLOUR)
 
 
 def gather(views: Views, frames: Sequence[int]) -> Steps[Keyframes]:

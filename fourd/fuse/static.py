@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -50,7 +51,7 @@ def lift(view: View, wanted: Bool[Tensor, "h w"], place_m: Float[Tensor, "h w"] 
         scale_m=made.scale_m,
         rgb=made.rgb,
         soft_rgb=made.soft_rgb,
-        backs=made.backs.bool(),
+        backs=made.backs.view(torch.bool),
         behind_m=made.behind_m,
     )
 
@@ -66,10 +67,10 @@ def fuse(views: Views, frames: Sequence[int], tolerance: float) -> Steps[Cloud]:
     """
     keys = yield from gather(views, frames)
     total = 4 * len(frames)
-    keys.agree(tolerance)
+    keys = keys.agreed(tolerance)
     parts = []
     for k, view in enumerate(keys.views):
-        parts.append(lift(view, keys.fresh(k, tolerance), 1 / keys.planes.inverse[k].abs()))
+        parts.append(lift(view, keys.fresh(k, tolerance), keys.place_m(k)))
         yield Progress("fuse", len(frames) + k + 1, total)
     cloud = Cloud.concat(parts)
     verdict = keys.ask(cloud, tolerance)

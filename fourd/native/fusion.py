@@ -1,4 +1,4 @@
-"""Look from frame to frame: the operators ``fourd::planes``, ``consistency``, ``redundant`` and ``discs``.
+"""Look from frame to frame: ``fourd::planes``, ``consistency``, ``agree``, ``redundant`` and ``discs``.
 
 Each pixel asks other frames what they see where its point lies. Nothing is scattered and nothing is locked,
 so the result is the same on any number of threads. cuda_ext/include/fusion.h has the mathematics of one
@@ -7,6 +7,7 @@ pixel, ``fusion_reference.py`` says the same in plain torch.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,9 +46,8 @@ class Planes(NamedTuple):
             inverse, pitch_m = (K.new_empty(shape) for _ in range(2))
             sure, edge = (K.new_empty(shape, dtype=torch.uint8) for _ in range(2))
             return Planes(inverse, sure, pitch_m, edge, K.contiguous(), world_from_cam.contiguous())
-        # numpy asks for huge pages, which saves more time than it takes to fill them.
-        inverse, pitch_m = (torch.from_numpy(np.empty(shape, np.float32)) for _ in range(2))
-        sure, edge = (torch.from_numpy(np.empty(shape, np.uint8)) for _ in range(2))
+        inverse, pitch_m = (_room(shape, np.float32) for _ in range(2))
+        sure, edge = (_room(shape, np.uint8) for _ in range(2))
         return Planes(inverse, sure, pitch_m, edge, K.contiguous(), world_from_cam.contiguous())
 
     def fill(
@@ -128,6 +128,37 @@ def consistency(planes: Planes, frame: int, others: Sequence[int], tolerance: fl
 
 
 @checked
+def agree(planes: Planes, others: Sequence[Sequence[int]], tolerance: float, share: float) -> Planes:
+    """Let all frames agree: what ``consistency`` says of each, and who is left after it.
+
+    Args:
+        planes: All frames.
+        others: For each, who is asked about it.
+        tolerance: As for ``consistency``.
+        share: A pixel is no longer believed if more frames than this share of those that see it, itself included, and
+            half an opinion more look through it.
+
+    Returns:
+        The planes with ``inverse`` moved to the mean of those that agree, and ``sure`` 0 where nobody is left.
+
+    Raises:
+        InputError: If a frame is not there, or lists are missing.
+    """
+    if len(others) != len(planes.K):
+        raise InputError(
+            f"agree: others has {len(others)} lists for {len(planes.K)} frames; it must have one for each."
+        )
+    for k in others:
+        _known(planes, "others", k)
+    # A list of lists is nothing that operators take.
+    flat, counts = [i for k in others for i in k], [len(k) for k in others]
+    fused, left = torch.ops.fourd.agree(
+        planes.inverse, planes.sure, planes.K, planes.world_from_cam, flat, counts, tolerance, share
+    )
+    return planes._replace(inverse=fused, sure=left)
+
+
+@checked
 def redundant(
     planes: Planes,
     rgb: UInt8[Tensor, "m h w 3"],
@@ -194,11 +225,16 @@ def discs(
         bare: How much wider they are at an edge.
         behind: Length of ``Discs.behind_m``, in longer axes.
     """
+    # Not by torch, where it can be helped: its threads would wait busily beside the kernel's.
+    n = np.count_nonzero(wanted.numpy()) if wanted.device.type == "cpu" else int(wanted.count_nonzero())
     return Discs(
-        *torch.ops.fourd.discs(
-            depth_m, place_m, wanted, edge, rgb, K, world_from_cam, sigma_px, bare, behind, int(wanted.count_nonzero())
-        )
+        *torch.ops.fourd.discs(depth_m, place_m, wanted, edge, rgb, K, world_from_cam, sigma_px, bare, behind, int(n))
     )
+
+
+def _room(shape: Sequence[int], dtype: type[np.generic]) -> Tensor:
+    """An array in huge pages, which numpy asks for: to look here and there is quicker in them."""
+    return torch.from_numpy(np.empty(shape, dtype))
 
 
 def _known(planes: Planes, name: str, frames: Sequence[int]) -> None:
@@ -233,6 +269,29 @@ def _consistency(
         *as_arrays(inverse, sure, K, pose), frame, list(others), tolerance, *as_arrays(*out), torch.get_num_threads()
     )
     return out
+
+
+def _agree(
+    inverse: Tensor,
+    sure: Tensor,
+    K: Tensor,
+    pose: Tensor,
+    others: Sequence[int],
+    counts: Sequence[int],
+    tolerance: float,
+    share: float,
+) -> tuple[Tensor, Tensor]:
+    fused, left = _room(inverse.shape, np.float32), _room(sure.shape, np.uint8)
+    arrays = as_arrays(inverse, sure, K, pose)
+    out = fused.numpy(), left.numpy()
+    loader.cpu().agree(*arrays, lists(others, counts), tolerance, share, *out, torch.get_num_threads())
+    return fused, left
+
+
+def lists(flat: Sequence[int], counts: Sequence[int]) -> list[list[int]]:
+    """Lists of so many members each, as they lie one after the other in one."""
+    ends = list(itertools.accumulate(counts))
+    return [list(flat[end - count : end]) for end, count in zip(ends, counts, strict=True)]
 
 
 def _redundant(
@@ -292,6 +351,14 @@ define(
     " -> (Tensor, Tensor, Tensor)",
     _consistency,
     lambda inverse, *_: tuple(inverse.new_empty(inverse.shape[1:]) for _ in range(3)),
+    "fusion_cuda",
+)
+define(
+    "agree",
+    "(Tensor inverse, Tensor sure, Tensor K, Tensor world_from_cam, int[] others, int[] counts, float tolerance,"
+    " float share) -> (Tensor, Tensor)",
+    _agree,
+    lambda inverse, sure, *_: (torch.empty_like(inverse), torch.empty_like(sure)),
     "fusion_cuda",
 )
 define(

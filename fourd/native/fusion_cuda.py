@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fourd.native import cuda_launch
+from fourd.native.fusion import lists
 
 _SAMPLES_BYTES = 256 << 20
 """Memory for the colours that frames see of points; as many points are asked about at a time as fit."""
@@ -62,6 +63,26 @@ def consistency(
     arguments = (inverse, sure, passages, who, len(others), frame, h, w, tolerance, *out)
     cuda_launch.launch("fusion", "fusion_consistency", h * w, arguments)
     return out
+
+
+def agree(
+    inverse: Tensor,
+    sure: Tensor,
+    K: Tensor,
+    pose: Tensor,
+    others: Sequence[int],
+    counts: Sequence[int],
+    tolerance: float,
+    share: float,
+) -> tuple[Tensor, Tensor]:
+    """The arguments and the results of the operator."""
+    _, h, w = inverse.shape
+    fused, left = torch.empty_like(inverse), torch.empty_like(sure)
+    for k, who in enumerate(lists(others, counts)):
+        fused[k], support, contradiction = consistency(inverse, sure, K, pose, k, who, tolerance)
+        arguments = (sure[k], support, contradiction, share, h, w, left[k])
+        cuda_launch.launch("fusion", "fusion_left", h * w, arguments)
+    return fused, left
 
 
 def redundant(

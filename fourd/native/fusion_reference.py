@@ -109,6 +109,14 @@ def consistency(at: Planes, frame: int, others: list[int], tolerance: float) -> 
     return Said((fused * at.inverse[frame].sign()).float(), support.float(), contradiction.float())
 
 
+def agree(at: Planes, others: list[list[int]], tolerance: float, share: float) -> tuple[Tensor, Tensor]:
+    """As ``fourd.native.fusion.agree``: the new ``inverse`` and ``sure``."""
+    said = [consistency(at, k, who, tolerance) for k, who in enumerate(others)]
+    fused, support, contradiction = (torch.stack([getattr(s, name) for s in said]) for name in Said._fields)
+    outvoted = contradiction > share * (support + at.sure / 255.0) + 0.5
+    return fused, torch.where(outvoted, 0, at.sure)
+
+
 def redundant(
     at: Planes, rgb: Tensor, frame: int, earlier: list[int], tolerance: float, coarse: float, alike: float
 ) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,7 @@ JUDGED = {
         "fusion_widen",
         "fusion_passages",
         "fusion_consistency",
+        "fusion_left",
         "fusion_redundant",
         "fusion_discs",
         "fusion_evidence",

@@ -10,7 +10,7 @@ import torch
 from fourd.errors import InputError
 from fourd.geometry import pinhole, rigid
 from fourd.native import fusion_reference as reference
-from fourd.native.fusion import Discs, Planes, consistency, discs, redundant
+from fourd.native.fusion import Discs, Planes, agree, consistency, discs, redundant
 
 pytestmark = pytest.mark.needs("native")
 
@@ -239,6 +239,31 @@ def test_who_stands_in_front_is_contradicted_and_who_stands_behind_is_hidden() -
     assert not hidden.contradiction.any() and not hidden.support.any()
 
 
+# -- agree ----------------------------------------------------------------------------------------------------
+
+
+def test_agreement_agrees_with_its_twin_and_with_consistency() -> None:
+    planes, _ = scene()
+    others = [[1, 2], [0, 2, 3], [], [2]]
+    actual = agree(planes, others, 0.03, 0.2)
+    fused, left = reference.agree(planes, others, 0.03, 0.2)
+    # A point that falls on the border of two pixels may be read in either.
+    assert ((actual.inverse - fused).abs() > 1e-4).float().mean() < 0.01
+    assert (actual.sure != left).float().mean() < 0.01
+    assert ((actual.sure == 0) & (planes.sure > 0)).any() and (actual.sure == planes.sure).float().mean() > 0.5
+    for k, who in enumerate(others):
+        assert torch.equal(actual.inverse[k], consistency(planes, k, who, 0.03).fused)
+    assert torch.equal(actual.pitch_m, planes.pitch_m), "the rest is as it was"
+
+
+def test_who_is_looked_through_by_most_goes() -> None:
+    planes = facing([2.0, 4.0, 4.0, 4.0])
+    for who, goes in ([1], True), ([1, 2, 3], True), ([], False):
+        left = agree(planes, [who, [], [], []], 0.02, 0.2).sure
+        assert bool((left[0, 1:-1, 1:-1] == 0).all()) == goes and (left[1:] == 255).all()
+    assert (agree(planes, [[1], [], [], []], 0.02, 0.6).sure == 255).all(), "a share of what it says itself"
+
+
 # -- redundant ------------------------------------------------------------------------------------------------
 
 
@@ -306,7 +331,8 @@ def test_threads_do_not_change_a_bit() -> None:
         filled = Planes.empty(at.K, at.world_from_cam, (300, 400))
         for k in range(3):
             filled.fill(k, depth, sure[0] / 255, everywhere)
-        return [*consistency(at, 1, [0, 2], 0.02), shown, pitch, *made, *filled]
+        agreed = agree(at, [[1], [0, 2], [1]], 0.02, 0.2)
+        return [*consistency(at, 1, [0, 2], 0.02), *agreed, shown, pitch, *made, *filled]
 
     one, three = threaded(everything)
     assert all(torch.equal(a, b) for a, b in zip(one, three, strict=True))  # type: ignore[call-overload]
@@ -339,6 +365,10 @@ def test_frames_that_are_not_there_are_named() -> None:
     planes = facing([2.0, 2.0])
     with pytest.raises(InputError, match="others has frame 2; there are 2 frames, numbered from 0"):
         consistency(planes, 0, [1, 2], 0.02)
+    with pytest.raises(InputError, match="others has frame 2; there are 2 frames, numbered from 0"):
+        agree(planes, [[1], [2]], 0.02, 0.2)
+    with pytest.raises(InputError, match="others has 1 lists for 2 frames; it must have one for each"):
+        agree(planes, [[1]], 0.02, 0.2)
     with pytest.raises(InputError, match="frame has frame -1"):
         consistency(planes, -1, [1], 0.02)
     with pytest.raises(InputError, match="earlier has frame 1 itself"):
@@ -352,6 +382,7 @@ def test_the_operators_are_well_formed() -> None:
     cameras = (planes.K, planes.world_from_cam)
     torch.library.opcheck(ops.planes, (rough(), torch.ones(HW), still, K, *(x[0].clone() for x in planes[:4])))
     torch.library.opcheck(ops.consistency, (*maps, *cameras, 0, [1], 0.02))
+    torch.library.opcheck(ops.agree, (*maps, *cameras, [1, 0], [1, 1], 0.02, 0.2))
     torch.library.opcheck(ops.redundant, (*maps, rgb, *cameras, 1, [0], 0.02, 1.6, 0.05, planes.pitch_m.clone()))
     wanted = torch.ones(HW, dtype=torch.bool)
     arguments = (rough(), rough(), wanted, planes.edge[0], rgb[0], K, EYE, 0.5, 1.25, 3.0, wanted.numel())

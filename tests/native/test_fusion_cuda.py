@@ -110,6 +110,23 @@ def judge_consistency(ops: Any, device: str, planes: Planes) -> None:
         assert bool(others) == bool((expected[1] > 0).any())
 
 
+def judge_agreement(ops: Any, device: str, planes: Planes) -> None:
+    case = (
+        planes.inverse,
+        planes.sure,
+        planes.K,
+        planes.world_from_cam,
+        [1, 2, 0, 0, 3, 4],
+        [2, 1, 2, 0, 1],
+        0.01,
+        0.2,
+    )
+    (fused, left), (expected, stays) = ops.agree(*sent(case, device)), OPS.agree(*case)
+    nearly(fused.cpu(), expected, flips=2e-3)
+    assert float((left.cpu() != stays).float().mean()) <= 2e-3
+    assert 0 < float((stays != planes.sure).float().mean()) < 0.5
+
+
 def judge_redundant(ops: Any, device: str, world: World, planes: Planes) -> None:
     for coarse, alike in ((1.1, 0.2), (3.0, 0.0)):
         case = (planes.inverse, planes.sure, world.rgb, planes.K, planes.world_from_cam, 4, [3, 2, 1, 0], 0.01)
@@ -166,6 +183,12 @@ def test_frames_agree_as_on_the_cpu(planes: Planes, shim: Shim) -> None:
 
 
 @pytest.mark.needs("native")
+def test_all_frames_agree_as_on_the_cpu(planes: Planes, shim: Shim) -> None:
+    judge_agreement(fusion_cuda, "cpu", planes)
+    assert shim.launched[:3] == ["fusion_passages", "fusion_consistency", "fusion_left"]
+
+
+@pytest.mark.needs("native")
 def test_what_is_redundant_is_so_on_the_cpu(world: World, planes: Planes, shim: Shim) -> None:
     judge_redundant(fusion_cuda, "cpu", world, planes)
     assert shim.launched[:2] == ["fusion_passages", "fusion_redundant"]
@@ -215,6 +238,7 @@ def test_dtypes_are_checked(world: World, shim: Shim) -> None:
 def test_cuda_fuses_as_the_cpu_does(world: World, planes: Planes) -> None:
     judge_planes(OPS, "cuda", world, planes)
     judge_consistency(OPS, "cuda", planes)
+    judge_agreement(OPS, "cuda", planes)
     judge_redundant(OPS, "cuda", world, planes)
     judge_discs(OPS, "cuda", world, planes)
     judge_evidence(OPS, "cuda", world, planes)

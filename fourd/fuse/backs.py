@@ -208,6 +208,7 @@ def _turned_over(body: Tensor, hider: Tensor, row: Tensor, column: Tensor, off_p
     itself is behind it. So texture goes on at its own scale, and does not become streaks on the sides.
     """
     away = cv2.distanceTransform((body | hider).numpy().astype(np.uint8), cv2.DIST_L2, 5)
+    away = np.minimum(away, sum(body.shape))  # There may be no outline in the picture, and then no end to it.
     way = np.stack(np.gradient(cv2.GaussianBlur(away, (0, 0), RIM_PX)))
     way /= np.maximum(np.hypot(*way), 1e-3)
     own = torch.from_numpy(away)[row, column]

@@ -111,3 +111,9 @@ def test_shadows_and_specks_have_no_back(wall: Splats) -> None:
     speck[80:86, 120:126] = True
     for front in (shadow, _front(depth, speck), wall[:0]):
         assert len(events.result(backs.grow(Splats.concat([wall, front]), _camera(), wall))) == 0
+
+
+def test_what_fills_the_whole_picture_shows_no_outline_and_has_a_back_all_the_same(wall: Splats) -> None:
+    close = _front(torch.full(HW, AWAY_M), torch.ones(HW, dtype=torch.bool))
+    made = events.result(backs.grow(Splats.concat([wall, close]), _camera(), wall))
+    assert bool(made.mean_m.isfinite().all()) and bool(made.colour.isfinite().all())

@@ -38,7 +38,7 @@ _CARRIED = 4.0
 """Log-odds of what surely belonged to a thing just before or after."""
 _HALF_S = 0.7
 """Seconds after which this is half forgotten."""
-_LOST, _FOUND = 0.2, 0.95
+_LOST, _FOUND = 0.5, 0.95
 """What is left of it where the flow cannot be followed and leads to another colour, for there the thing only uncovered
 what is behind it; and where it leads to the same colour."""
 _ALIKE = 8.0
@@ -58,7 +58,7 @@ _MAYBE = 1.5
 """Log-odds by single pictures from which a pixel may be a part of a thing, and its colour is not one beside it."""
 _LEAST = -2.5
 """Colours and single pictures take away no more than this: things may look like what is beside them."""
-_SHADOW = 0.35
+_SHADOW = 0.2
 """How much of the log-odds of being a shadow count against what flow notices: shadows move with their things."""
 _WINDOW_S = 1.0
 """The colours of things are those of so many seconds before and after."""

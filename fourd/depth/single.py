@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray as Array
 
 from fourd.depth import fill, movers
-from fourd.depth.backdrop import Backdrop
+from fourd.depth.backdrop import Backdrop, Told
 from fourd.depth.common import STAGE, UNHEARD, Rig, carried, check, moving_mask, shrink, working_hw
 from fourd.depth.outlines import Outlines, covered, flow_odds
 from fourd.depth.reading import Reader, Reading, confidence, fitted
@@ -96,7 +96,9 @@ class SinglePictures:
         shape: dict[int, Float32[Array, "h2 w2"]] = {}
         before: Reading | None = None
         for i in range(len(clip)):
-            outlines.add(flow_odds(motion, i, rig.hw), None if backdrop is None else backdrop.told(i))
+            # Before a camera that stands things rest for longer than anyone looks: that they look the same is no proof.
+            colour = None if backdrop is None else Told.nothing(rig.hw)._replace(moves=backdrop.told(i).moves)
+            outlines.add(flow_odds(motion, i, rig.hw), colour)
             if outlines.noticed(i):
                 # Told what it said of the frame before, a model changes its mind less.
                 before = self._reader.look(picture(i), None if before is None else carried(before.rho, motion, i))

@@ -16,6 +16,7 @@ from fourd.fuse import backs, invent
 from fourd.geometry import clock, layout, survey
 from fourd.geometry import continued as surfaces
 from fourd.geometry.layout import Layout
+from fourd.geometry.masks import grown, nearest
 from fourd.geometry.unseen import Unseen
 from fourd.inpaint import Holes, Inpainter, Pictures
 from fourd.inpaint.surfaces import bare
@@ -35,6 +36,8 @@ _DEEPER = 1.5
 """What is laid behind cracks lies so many times as far off at most, so that what was filmed hides it wholly."""
 _FOUND = 1.001
 """What was moved as far as it may be, but for so little, has found no place there."""
+_UNDER_PX = 3
+"""So far the sky goes on behind what ends before it."""
 _NEAREST = 0.2
 """Nothing is made up nearer than this, in distances of the nearest thing that a view sees."""
 
@@ -87,17 +90,22 @@ def fill(
     lessons = Pictures(clip.frames[picked].float() / 255, filmed.inverse_depth, filmed.known)
     shapes = torch.cat([holes.look(still, ring).hole for ring in rings])
     told = _evidence(splats, cameras, rings, shapes)
-    yield from _part(inpainter.learn(lessons, _cut(shapes, cameras.hw), seed), 0.0, _LEARNING)
+    # On large surfaces nothing is to be learnt: they go on in their own colours.
+    nowhere = torch.cat(
+        [bounds.behind(ring[i : i + 1])[0][None] == layout.NONE for ring in rings for i in range(len(ring))]
+    )
+    yield from _part(inpainter.learn(lessons, _cut(shapes & nowhere, cameras.hw), seed), 0.0, _LEARNING)
 
     made: list[Splats] = []
     for k, ring in enumerate(rings):
         seen = holes.look(Splats.concat([still, *made]), ring)
         if bool((seen.hole | seen.crack | seen.thin).any()) and bool(seen.known.any()):
             asked = _asked(seen, ring, unseen, bounds, doors)
-            filling = inpainter.fill(_together(asked, still, cameras, ring), seed + k)
+            filling = inpainter.fill(_together(asked, still, cameras, ring, bounds), seed + k)
             start, end = (_LEARNING + (_FILLING - _LEARNING) * x / len(rings) for x in (k, k + 1))
             filled = yield from _part(filling, start, end)
             made += [_lifted(seen, filled, asked, ring, unseen, opaque, i) for i in range(len(ring))]
+            made += [_under(filled, asked, ring, bounds, i) for i in range(len(ring))]
     bodies = yield from _part(backs.grow(splats, cameras, Splats.concat([still, *made])), _FILLING, _BACKS)
     solid = Splats.concat([splats, bodies])
     if not made:
@@ -123,7 +131,9 @@ def _asked(seen: holes.Seen, ring: Cameras, unseen: Unseen, bounds: Layout, door
         through = doors.nearest(camera, hole & (number >= 0), inverse) < _THROUGH * inverse
         surface.append(torch.where(through, layout.NONE, number))
         lies.append(inverse)
-    asked = Holes.plain(pictures, seen.hole).replace(behind=torch.stack(behind))
+    asked = Holes.plain(pictures, seen.hole).replace(
+        behind=torch.stack(behind), evidence=_filmed(seen), trust=seen.filmed.float()
+    )
     asked = asked.replace(surface=torch.stack(surface), lies=torch.stack(lies))
     for i, number in enumerate(surface):
         thing = seen.known[i] & ~bare(asked, i)
@@ -131,22 +141,29 @@ def _asked(seen: holes.Seen, ring: Cameras, unseen: Unseen, bounds: Layout, door
     return asked.replace(surface=torch.stack(surface))
 
 
-def _together(asked: Holes, still: Splats, cameras: Cameras, ring: Cameras) -> Holes:
+def _filmed(seen: holes.Seen) -> Pictures:
+    """What of some pictures was filmed, and not made up before."""
+    return Pictures(seen.rgb, seen.inverse_depth, seen.filmed)
+
+
+def _together(asked: Holes, still: Splats, cameras: Cameras, ring: Cameras, bounds: Layout) -> Holes:
     """The holes of a ring, and after them the same place as the source camera saw it, for all to look at."""
     now = cameras[(cameras.time_s - ring.time_s[0]).abs().argmin().reshape(1)]
-    straight = holes.look(still, survey.wider(now, (ring.hw[0] - now.hw[0]) // 2))
+    at = survey.wider(now, (ring.hw[0] - now.hw[0]) // 2)
+    straight = holes.look(still, at)
     n = len(ring)
     shown = Pictures(straight.rgb, straight.inverse_depth, straight.known)
-    had = asked.pictures
-    pictures = Pictures(*(torch.cat([getattr(had, f), getattr(shown, f)]) for f in ("rgb", "inverse_depth", "known")))
+    number, inverse = bounds.behind(at)
     nothing = torch.zeros_like(straight.hole)
     others = torch.tensor([[j for j in range(n + 1) if j != i] for i in range(n + 1)])
     assert asked.surface is not None and asked.lies is not None
-    return Holes.plain(pictures, torch.cat([asked.hole, nothing])).replace(
+    return Holes.plain(Pictures.concat([asked.pictures, shown]), torch.cat([asked.hole, nothing])).replace(
         behind=torch.cat([asked.behind, torch.full_like(straight.inverse_depth, torch.inf)]),
+        evidence=Pictures.concat([asked.evidence, _filmed(straight)]),
+        trust=torch.cat([asked.trust, straight.filmed.float()]),
         neighbours=others,
-        surface=torch.cat([asked.surface, torch.full_like(asked.surface[:1], layout.NONE)]),
-        lies=torch.cat([asked.lies, torch.zeros_like(asked.lies[:1])]),
+        surface=torch.cat([asked.surface, number[None]]),
+        lies=torch.cat([asked.lies, inverse[None]]),
     )
 
 
@@ -176,6 +193,17 @@ def _lifted(
     rgb = torch.where(lining.wanted[..., None], lining.rgb, filled.rgb[i])
     inverse = torch.where(lining.wanted, torch.where(hidden * _DEEPER > lies * _FOUND, hidden, lies), inverse)
     return invent.invented(rgb, inverse, wanted | lining.wanted, camera)
+
+
+def _under(filled: Pictures, asked: Holes, ring: Cameras, bounds: Layout, i: int) -> Splats:
+    """The sky that was filled into one view, going on a little behind what ends before it, so that no gap opens."""
+    assert asked.surface is not None
+    sky = asked.hole[i] & (asked.surface[i] == len(bounds))
+    if bounds.sky is None or not bool(sky.any()):
+        return invent.invented(filled.rgb[i], filled.inverse_depth[i], torch.zeros_like(sky), ring[i : i + 1])
+    under = grown(sky, _UNDER_PX) & ~sky & (filled.inverse_depth[i] > 2 * bounds.sky)
+    rgb = filled.rgb[i].reshape(-1, 3)[nearest(sky)]
+    return invent.invented(rgb, torch.full_like(filled.inverse_depth[i], bounds.sky), under, ring[i : i + 1])
 
 
 def _part(work: Steps[T], start: float, end: float) -> Steps[T]:

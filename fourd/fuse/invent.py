@@ -42,7 +42,7 @@ _COMPARED = 24
 _THIN = 0.985
 """Where a filmed picture is covered less, what lies behind would show."""
 
-_BEHIND = 15.0
+_BEHIND = 4.0
 """So far behind what they keep dark are blinds, in its longest axes."""
 
 _DARK_DB = 62.0

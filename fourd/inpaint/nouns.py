@@ -68,6 +68,11 @@ class Pictures(fields.Noun):
         return int(self.known.shape[1]), int(self.known.shape[2])
 
     @staticmethod
+    def concat(parts: list[Pictures]) -> Pictures:
+        """Lay several sets of pictures of one size together, in order."""
+        return Pictures(*(torch.cat([getattr(p, f) for p in parts]) for f in ("rgb", "inverse_depth", "known")))
+
+    @staticmethod
     def unknown(n: int, hw: tuple[int, int]) -> Pictures:
         """Pictures of which nothing is known."""
         return Pictures(torch.zeros(n, *hw, 3), torch.zeros(n, *hw), torch.zeros(n, *hw, dtype=torch.bool))
@@ -84,7 +89,8 @@ class Holes(fields.Noun):
     behind: Float32[Tensor, "n h w"]
     """Inverse depth that the filling may not exceed, because it lies behind the foreground; infinity where unknown."""
     evidence: Pictures
-    """The same pictures as other moments and views saw them, warped into these; known where they saw anything."""
+    """The same pictures as the clip itself saw them, at this or other moments; known where it saw anything. In holes it
+    is what may be laid there; among what is known it tells what was filmed from what was made up before."""
     trust: Float32[Tensor, "n h w"]
     """Confidence of the evidence, 0 to 1."""
     neighbours: Int64[Tensor, "n k"]
@@ -143,6 +149,12 @@ class Holes(fields.Noun):
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    @property
+    def filmed(self) -> Bool[Tensor, "n h w"]:
+        """What of the known pixels is evidence, and so no filling; all of them where there is no evidence."""
+        told = self.evidence.known & self.pictures.known & (self.trust > 0)
+        return told if bool(told.any()) else self.pictures.known
 
     @staticmethod
     def plain(pictures: Pictures, hole: Bool[Tensor, "n h w"]) -> Holes:

@@ -64,12 +64,19 @@ def painted(holes: Holes) -> Painted:
     return Painted(Pictures(rgb, torch.where(done, holes.lies, had.inverse_depth), had.known | done), done)
 
 
-def apart(holes: Holes, done: Bool[Tensor, "h w"], i: int) -> Iterator[tuple[Bool[Tensor, "h w"], Bool[Tensor, "h w"]]]:
-    """For each surface that was filled in into picture ``i``: where it lies, and which part of that was filled."""
+def apart(holes: Holes, done: Bool[Tensor, "h w"], i: int) -> Iterator[tuple[int, Bool[Tensor, "h w"]]]:
+    """For each surface that was filled in into picture ``i``: its number, and which part was filled."""
     if holes.surface is not None:
         for number in holes.surface[i][done].unique().tolist():
-            surface = holes.surface[i] == number
-            yield surface, done & surface
+            yield number, done & (holes.surface[i] == number)
+
+
+def filmed(holes: Holes, number: int) -> Bool[Tensor, "n h w"]:
+    """Where pictures show a surface bare, as it was filmed; as it was filled in before where it was hardly filmed."""
+    assert holes.surface is not None
+    shown = torch.stack([bare(holes, i) for i in range(len(holes))]) & (holes.surface == number)
+    known = shown & holes.filmed
+    return known if int(known.sum()) >= _LEAST else shown
 
 
 def _inner(mask: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:

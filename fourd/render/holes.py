@@ -15,7 +15,7 @@ from torch import Tensor
 from fourd import native
 from fourd.checked import checked
 from fourd.geometry.masks import grown
-from fourd.types import Cameras, Splats
+from fourd.types import SEEN, Cameras, Splats
 
 COVERED = 0.5
 """A pixel covered less is a hole; as ``Frames.hole``."""
@@ -61,6 +61,8 @@ class Seen:
     """The part of ``known`` that no splat covers."""
     thin: Bool[Tensor, "n h w"]
     """The part of ``known`` that splats cover, but not wholly: what is black behind them shines through."""
+    filmed: Bool[Tensor, "n h w"]
+    """The part of ``known`` that shows what was filmed, at whatever moment, and not what was made up."""
 
 
 class Lining(NamedTuple):
@@ -103,6 +105,7 @@ def _look(splats: Splats, cameras: Cameras, i: int) -> tuple[Tensor, ...]:
         hole,
         crack,
         sure & (raster.alpha < WHOLE),
+        sure & (splats.source == SEEN)[raster.index.long()] if len(splats) else sure,
     )
 
 

@@ -201,3 +201,12 @@ def test_masks_must_be_of_the_pictures() -> None:
     pictures = Pictures(torch.rand(1, 8, 8, 3), torch.rand(1, 8, 8), torch.ones(1, 8, 8, dtype=torch.bool))
     with pytest.raises(InputError, match=r"Masks of \(4, 8\) pixels were given for pictures of \(8, 8\)"):
         result(inpaint.backend("embedded").learn(pictures, torch.zeros(1, 4, 8, dtype=torch.bool), 0))
+
+
+@pytest.mark.parametrize(("share", "steps"), [(0.0, 3), (0.045, 5), (0.5, 10)])
+def test_small_holes_take_fewer_lessons(share: float, steps: int) -> None:
+    pictures = Pictures(torch.rand(2, 40, 64, 3), torch.rand(2, 40, 64), torch.ones(2, 40, 64, dtype=torch.bool))
+    masks = torch.zeros(2, 40, 64, dtype=torch.bool)
+    masks.view(2, -1)[:, : round(share * 40 * 64)] = True
+    said = list(inpaint.backend("embedded", lessons=10, size=32).learn(pictures, masks, 0))
+    assert isinstance(said[-1], Progress) and said[-1].done == said[-1].total == steps

@@ -53,6 +53,22 @@ def test_a_surface_of_which_too_little_is_seen_is_left_to_others() -> None:
     assert not bool(painted.done[:, :, 40:].any()) and bool(painted.done[:, :, 32:40].all())
 
 
+def test_texture_is_taken_where_a_surface_was_filmed_and_not_where_it_was_made_up() -> None:
+    holes = _room()
+    assert torch.equal(surfaces.filmed(holes, 0), surfaces.bare(holes, 0)[None] & (holes.surface == 0)), "all is known"
+    filmed = holes.pictures.known.clone()
+    filmed[:, :, :10] = False
+    told = holes.replace(evidence=Pictures(holes.pictures.rgb, holes.pictures.inverse_depth, filmed))
+    assert torch.equal(told.filmed, told.pictures.known), "what is not trusted is no evidence"
+    told = told.replace(trust=filmed.float())
+    assert torch.equal(told.filmed, filmed)
+    taken = surfaces.filmed(told, 0)
+    assert not bool(taken[:, :, :10].any()) and bool(taken[0, 24:, 10:32].all()) and not bool(taken[:, :16].any())
+    filmed[:, 16:] = False
+    hardly = told.replace(trust=filmed.float())
+    assert torch.equal(surfaces.filmed(hardly, 0), surfaces.filmed(holes, 0)), "better made up than nothing"
+
+
 def test_without_surfaces_nothing_is_painted() -> None:
     holes = _room()
     painted = surfaces.painted(holes.replace(surface=None, lies=None))

@@ -9,7 +9,7 @@ import torch
 
 from fourd.geometry import pinhole
 from fourd.render import holes
-from fourd.types import SH_C0, Cameras, Splats
+from fourd.types import INVENTED, SEEN, SH_C0, Cameras, Splats
 
 HW = (60, 80)
 
@@ -101,6 +101,18 @@ def test_nothing_at_all_is_one_hole() -> None:
 
 
 @pytest.mark.needs("native")
+def test_what_was_made_up_is_not_filmed() -> None:
+    splats, cameras = _wall(0.0)
+    left = splats.mean_m[:, 0] < 0
+    made = splats.replace(source=torch.where(left, INVENTED, SEEN).to(torch.uint8))
+    filmed, seen = holes.look(splats, cameras), holes.look(made, cameras)
+    assert torch.equal(filmed.filmed, filmed.known) and torch.equal(seen.known, filmed.known)
+    middle = HW[1] // 2
+    assert not bool(seen.filmed[..., : middle - 1].any())
+    assert torch.equal(seen.filmed[..., middle + 1 :], seen.known[..., middle + 1 :])
+
+
+@pytest.mark.needs("native")
 def test_behind_a_crack_and_beside_it_the_wall_goes_on() -> None:
     cracked = holes.look(*_wall(0.12))
     lining = holes.lining(cracked, 0)
@@ -122,7 +134,7 @@ def test_behind_a_torn_outline_lies_the_farther_of_its_sides() -> None:
     thin = torch.zeros(1, *HW, dtype=torch.bool)
     thin[:, 30, 39:42] = True
     none = torch.zeros_like(thin)
-    lining = holes.lining(holes.Seen(rgb, inverse, ~none, none, none, thin), 0)
+    lining = holes.lining(holes.Seen(rgb, inverse, ~none, none, none, thin, ~none), 0)
     assert torch.equal(lining.wanted, _mask(_box(29, 32, 38, 43)))
     assert bool((lining.rgb[29:32, 38:42] == 0).all()) and bool((lining.rgb[29:32, 42] == 1).all())
     # From the last column the background is out of reach.
@@ -131,7 +143,7 @@ def test_behind_a_torn_outline_lies_the_farther_of_its_sides() -> None:
 
 def test_where_nothing_is_whole_or_nothing_is_torn_nothing_is_laid() -> None:
     all_ = torch.ones(1, *HW, dtype=torch.bool)
-    seen = holes.Seen(torch.zeros(1, *HW, 3), torch.ones(1, *HW), all_, ~all_, ~all_, all_)
+    seen = holes.Seen(torch.zeros(1, *HW, 3), torch.ones(1, *HW), all_, ~all_, ~all_, all_, all_)
     assert not bool(holes.lining(seen, 0).wanted.any())
-    whole = holes.Seen(torch.zeros(1, *HW, 3), torch.ones(1, *HW), all_, ~all_, ~all_, ~all_)
+    whole = holes.Seen(torch.zeros(1, *HW, 3), torch.ones(1, *HW), all_, ~all_, ~all_, ~all_, all_)
     assert not bool(holes.lining(whole, 0).wanted.any())

@@ -9,6 +9,7 @@ Nothing is downloaded. The network starts from the weights that lie beside this 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from fourd.inpaint.embedded import code, detail, lessons, sampling, weights
 from fourd.inpaint.embedded.network import CHANNELS, Network
 from fourd.inpaint.nouns import STAGE, Holes, Pictures
 
+_WORTH, _FEWEST = 0.1, 0.3
+"""Share of pictures that holes take up from which on all lessons are given. For smaller ones there are fewer, but not
+less than this share of them."""
 _KEPT = 5
 """Pictures of the clip that detail is taken from."""
 _FINE, _COARSE = 1.3, 0.5
@@ -39,7 +43,8 @@ class Settings:
     """How much to spend."""
 
     lessons: int = 100
-    """Batches of eight that the network learns from a clip; 100 take some 15 seconds of one core. 0: none."""
+    """Batches of eight that the network learns from a clip with large holes, fewer where they are small; 100 take some
+    15 seconds of one core. 0: none."""
     samples: int = 2
     """Steps of sampling, 1 to 8."""
     size: int = 96
@@ -68,13 +73,15 @@ class Embedded:
         if tuple(masks.shape[1:]) != clip.hw:
             raise InputError(f"Masks of {tuple(masks.shape[1:])} pixels were given for pictures of {clip.hw}.")
         network = weights.first(seed, self._weights)
-        if self._settings.lessons and clip.known.any():
+        share = float(masks.float().mean()) if len(masks) else 1.0
+        steps = math.ceil(self._settings.lessons * min(1.0, max(_FEWEST, share / _WORTH)))
+        if steps and clip.known.any():
             hw = code.skeleton_hw(clip.hw, self._settings.size)
             pictures = code.small(clip, code.unit_of(clip), lessons.loose_hw(hw))
             shapes = F.interpolate(masks[:, None].float(), hw, mode="area")[:, 0] > 0.5
             place = torch.zeros(len(clip), dtype=torch.int64)
             pool = lessons.Pool(pictures, place, shapes, hw)
-            yield from lessons.learn(network, pool, lessons.Plan(self._settings.lessons), seed)
+            yield from lessons.learn(network, pool, lessons.Plan(steps), seed)
         self._network = network
         self._clip = clip[clock.spread(len(clip), _KEPT)]
 
@@ -89,7 +96,7 @@ class Embedded:
         own, hole, told = code.of_holes(holes, unit, hw)
         noise = shared_noise(holes, hw, seed)
         skeletons = sampling.sample(network, told, hole, noise, holes.neighbours, self._settings.samples)
-        own_places = _places(holes.pictures, own, unit)
+        own_places, surface_places = _places(holes.pictures, own, unit), {}
         clip_places = [detail.none_of(scale) for scale in own_places]
         if self._clip is not None:
             clip = framed(self._clip, holes.pictures.hw)
@@ -100,10 +107,12 @@ class Embedded:
             known, opened, done = holes.pictures.known[i], holes.hole[i], painted.done[i]
             places = detail.joined(clip_places, own_places, i)
             target = skeletons[i], hole[i], values[i], known
-            filled[i] = detail.lay(*target, opened & ~done, places, random, self._settings.detail)
-            bare = surfaces.bare(holes, i)
-            for surface, there in surfaces.apart(holes, done, i):
-                places = detail.only(own_places, i, bare & surface)
+            left = opened & ~done
+            filled[i] = detail.lay(*target, left, places, random, self._settings.detail) if left.any() else values[i]
+            for number, there in surfaces.apart(holes, done, i):
+                if number not in surface_places:
+                    surface_places[number] = detail.only(own_places, surfaces.filmed(holes, number))
+                places = surface_places[number]
                 laid = detail.lay(*target, there, places, random, self._settings.detail, base[i]) - base[i]
                 fine = detail.fine(laid, there)
                 filled[i] = torch.where(there, base[i] + _FINE * fine + _COARSE * (laid - fine), filled[i])

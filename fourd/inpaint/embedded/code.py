@@ -204,6 +204,7 @@ def of_holes(holes: Holes, unit: float, hw: tuple[int, int]) -> tuple[Small, Ten
     own = small(holes.pictures, unit, hw)
     hole = (_resized(holes.hole[:, None].float(), hw) > 0).float() * (1 - own.known)
     bound = encode(holes.behind, unit)[:, None].nan_to_num(1.0)
-    evidence = small(holes.evidence, unit, hw)
+    seen = small(holes.evidence, unit, hw)
+    evidence = Small(seen.values * hole, seen.known * hole)  # What is known is told as such.
     maps = _resized(torch.cat([bound, holes.trust[:, None]], 1), hw)
     return own, hole, told(own, hole, evidence, maps[:, 1:], maps[:, :1])

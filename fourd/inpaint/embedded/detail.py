@@ -170,12 +170,12 @@ def lay(
     return search.composed(at, strength)
 
 
-def only(scales: list[Scale], i: int, part: Bool[Tensor, "H W"]) -> list[Scale]:
-    """Places of a part of picture ``i``, scale by scale."""
+def only(scales: list[Scale], part: Bool[Tensor, "n H W"]) -> list[Scale]:
+    """Places of a part of the pictures, scale by scale."""
     picked = []
     for scale in scales:
-        there = _at_size(part[None].float(), (scale.values.shape[2], scale.values.shape[3]))[:, 0] > 0.999
-        picked.append(Scale(scale.values[i : i + 1], scale.broad[i : i + 1], scale.usable[i : i + 1] & there))
+        there = F.interpolate(part[:, None].float(), (scale.values.shape[2], scale.values.shape[3]), mode="area")[:, 0]
+        picked.append(Scale(scale.values, scale.broad, scale.usable & (there > 0.999)))
     return picked
 
 

@@ -311,7 +311,7 @@ void ask_all(const Points& points, int64_t begin, int count, const Frames& frame
         seen += sees ? 1 : 0;
     };
     int turn = 0;
-    int64_t before = -1;
+    int64_t before = -1;  // A frame is asked once what lies there of the next has been sent for.
     for (int64_t v = 0; v < static_cast<int64_t>(gazes.size()); ++v) {
         const Gaze& gaze = gazes[static_cast<size_t>(v)];
         if (!in_view(gaze, centre, radius, frames.h, frames.w)) continue;

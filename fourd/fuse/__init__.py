@@ -1,7 +1,7 @@
 """Fusion: pictures, depth, cameras and motion become splats.
 
 frames ──> static.fuse ──> one still surface ──> sight.cleared ──┐
-   └─────> what it does not explain ──> moving.at ──> short-lived splats ──> Splats
+   └─────> what it does not explain ──> rims.unmixed ──> moving.at ──> short-lived splats ──> Splats
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from fourd import native
 from fourd.events import Progress, Steps
-from fourd.fuse import moving, sight, static
+from fourd.fuse import moving, rims, sight, static
 from fourd.fuse.agreement import disagreement
 from fourd.fuse.views import View, Views
 from fourd.geometry import clock
 from fourd.geometry.masks import grown
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Splats
+
+_SEEN = 0.03
+"""Difference of colour (0 to 1) from which what lies behind a rim is shown in its own light."""
 
 
 @dataclass(frozen=True)
@@ -63,24 +65,27 @@ def fuse(
 def _momentary(views: Views, still: Splats, clip: Clip, tolerance: float, config: FuseConfig) -> Steps[list[Splats]]:
     """Keyframes of short-lived splats, as many as the budget allows."""
     probed = {i: _unexplained(views[i], still, tolerance, config) for i in clock.spread(len(clip), 8).tolist()}
-    share = sum(int(wanted.sum()) for wanted, _ in probed.values()) / len(probed)
+    share = sum(int(left.wanted.sum()) for left in probed.values()) / len(probed)
     stride = max(1, -(-int(share * len(clip)) // config.moving_splats))
     frames = clock.spread(len(clip), -(-len(clip) // stride)).tolist()
     gap_s = float(clip.time_s[-1] - clip.time_s[0]) / max(1, len(frames) - 1)
     parts = []
     for done, i in enumerate(frames):
-        wanted, glaze = probed[i] if i in probed else _unexplained(views[i], still, tolerance, config)
-        if bool(wanted.any()):
-            parts.append(moving.at(views, i, wanted, glaze, gap_s))
+        left = probed[i] if i in probed else _unexplained(views[i], still, tolerance, config)
+        if bool(left.wanted.any()):
+            parts.append(moving.at(views, left, gap_s))
         yield Progress("fuse", done + 1, len(frames))
     return parts
 
 
-def _unexplained(view: View, still: Splats, tolerance: float, config: FuseConfig) -> tuple[Tensor, Tensor]:
-    """Pixels that the still surface does not show as they were filmed, and which of them differ only in light."""
+def _unexplained(view: View, still: Splats, tolerance: float, config: FuseConfig) -> moving.Left:
+    """What of a frame the still surface does not show as it was filmed."""
     raster = native.rasterize(still, view.K, view.world_from_cam, view.hw, view.time_s)
     # The mean over a few pixels: a texture half a pixel aside is no other light.
     off = torch.nn.functional.avg_pool2d((raster.rgb - view.rgb).permute(2, 0, 1), 5, 1, 2, count_include_pad=False)
     wanted = grown(view.moving, 2) | (raster.alpha < 0.6) | (off.abs().mean(0) > config.unexplained)
     there = (raster.alpha > 0.6) & ((raster.median_m / view.depth_m - 1).abs() < 2 * tolerance)
-    return wanted, wanted & there & ~view.moving
+    pure, mixed = rims.unmixed(view, there)
+    view = view._replace(frame_rgb=pure)
+    wanted &= ~mixed | ((raster.rgb - view.rgb).abs().mean(-1) > _SEEN)
+    return moving.Left(view, wanted, wanted & there & (mixed | ~view.moving))

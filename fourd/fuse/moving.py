@@ -7,6 +7,7 @@ cross-fade: half way between two of them both have faded to 0.6, and together th
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,20 +25,28 @@ SMOOTH_PX = 4.0
 """Velocities are averaged over this many pixels of the same thing: flow is sharper than depth is steady."""
 
 
-def at(views: Views, i: int, wanted: Bool[Tensor, "h w"], glaze: Bool[Tensor, "h w"], gap_s: float) -> Splats:
-    """Turn the wanted pixels of frame ``i`` into splats that live about ``gap_s``.
+class Left(NamedTuple):
+    """What of a frame no still surface explains."""
 
-    Those that differ from the still surface only in their light stand still and are laid on it like a
-    glaze: a little nearer to the camera, so that they and not the surface are seen while they live.
+    view: View
+    wanted: Bool[Tensor, "h w"]
+    """Which pixels."""
+    glaze: Bool[Tensor, "h w"]
+    """Which of those differ only in their light."""
+
+
+def at(views: Views, left: Left, gap_s: float) -> Splats:
+    """Turn what is left of a keyframe into splats that live about ``gap_s``.
+
+    What differs from the still surface only in its light stands still and is laid on it like a glaze: a little nearer
+    to the camera, so that it and not the surface is seen while it lives.
 
     Args:
         views: All frames.
-        i: The keyframe.
-        wanted: Which of its pixels.
-        glaze: Which of those differ only in their light.
+        left: The pixels.
         gap_s: Seconds from keyframe to keyframe.
     """
-    view = views[i]
+    view, wanted, glaze = left
     cloud = lift(view, wanted)
     laid = glaze[wanted][:, None]
     cloud = dataclasses.replace(cloud, mean_m=cloud.mean_m - cloud.behind_m * laid)

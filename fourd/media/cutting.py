@@ -148,7 +148,7 @@ class _Small:
     def _to_next(self, i: int) -> Float32[np.ndarray, "h w 2"]:
         return self._careful.calc(self.pictures[i], self.pictures[i + 1], np.zeros((*self.hw, 2), np.float32))
 
-    def _grey(self, picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
+    def _grey(self, picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2"]:
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         return cv2.resize(grey, self.hw[::-1], interpolation=cv2.INTER_AREA)
 

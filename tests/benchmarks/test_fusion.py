@@ -22,8 +22,9 @@ def test_depth_meets_the_walls() -> None:
 
 @pytest.mark.needs("native")
 def test_frames_of_a_corridor_fuse_to_one_surface() -> None:
-    cloud, seconds = fusion.fuse(Views(*fusion.film(HW, 6)))
-    assert seconds > 0
+    views = Views(*fusion.film(HW, 6))
+    cloud, seconds, cpu_s = fusion.fuse([views[i] for i in range(len(views))])
+    assert seconds > 0 and cpu_s > 0
     assert fusion.off_surface_m(cloud) < 1e-3
     assert len(cloud) < 3 * HW[0] * HW[1], "six frames of one place are not six sheets"
     assert torch.isfinite(cloud.mean_m).all()

@@ -84,6 +84,12 @@ def test_what_changes_little_by_little_is_no_dissolve() -> None:
         assert cuts(clip(frames)) == []
 
 
+@pytest.mark.parametrize("hw", [(1, 1), (2, 90), (8, 32)])
+def test_tiny_and_narrow_clips_are_looked_at_all_the_same(hw: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    assert cuts(clip([rng.integers(0, 256, (*hw, 3), np.uint8)] * 9)) == []
+
+
 @pytest.mark.parametrize("frames", [1, 2, 12])
 def test_pictures_that_all_differ_are_not_cut_apart(frames: int) -> None:
     assert cuts(clip([place(i)[: HW[0], : HW[1]] for i in range(frames)])) == []

@@ -35,7 +35,7 @@ from fourd.camera.tracks import follow
 from fourd.errors import FormatError, InputError
 from fourd.events import Event, Warned, result
 from fourd.geometry import paths, rigid
-from fourd.media.cutting import cuts
+from fourd.media.cutting import spans
 from fourd.types import Cameras, Clip, DepthMaps, Motion, Uncertainty
 
 _SIZE = 640
@@ -118,11 +118,11 @@ def cases(options: Options) -> Iterator[Case]:
 
 def apart(told: Case) -> Iterator[Case]:
     """The shots of a clip with estimates; frames in which two are mixed are in none."""
-    seams = [] if told.depth is not None else cuts(told.clip)
-    if not seams:
+    found = spans(told.clip) if told.depth is None else []
+    if len(found) < 2:
         yield told
         return
-    for first, end in zip([0, *(f for _, f in seams)], [*(e for e, _ in seams), len(told.clip)], strict=True):
+    for first, end in found:
         frames, time_s = told.clip.frames[first:end], told.clip.time_s[first:end]
         inside = (told.index >= first) & (told.index < end)
         part = told.clip.replace(frames=frames, time_s=time_s, name=f"{told.clip.name}, {first} to {end - 1}")

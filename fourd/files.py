@@ -12,6 +12,8 @@ from pathlib import Path
 
 from fourd.errors import OutputError
 
+FILMS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
+"""Suffixes by which files are taken for videos where nobody looks into them."""
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",

@@ -104,10 +104,8 @@ class Config:
             file = getattr(self, f"{what}_file")
             if file is None:
                 continue
-            if getattr(self, what) not in (
-                "file",
-                getattr(Config, what),
-            ):  # What is not the default was asked for, too.
+            # What is not the default was asked for, too.
+            if getattr(self, what) not in ("file", getattr(Config, what)):
                 raise InputError(f"Config.{what} and Config.{what}_file were both given; give one of them.")
             object.__setattr__(self, what, "file")
             object.__setattr__(self, f"{what}_file", Path(file))

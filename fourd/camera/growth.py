@@ -22,6 +22,8 @@ _DROP_PX, _DROP_SHARE = 1.5, 0.1
 """A track with more than this share of its observations past this error is dropped."""
 _ANNEAL = ((3.0, 12), (1.5, 15), (0.8, 12), (0.4, 40))
 """Error believed, in pixels, and iterations of each of the final adjustments."""
+BELIEVED_PX = _ANNEAL[-1][0]
+"""Error that the last adjustment believes."""
 _MAYBE_BENT, _BENT = 2.0, 5.0
 """Standard deviations with which errors must ask for a lens that bends, and prefer the one that is found."""
 _WORTH_IT = 0.01
@@ -144,7 +146,7 @@ class Growth:
 
     def _bend(self) -> None:
         """Let the lens bend if what is left of the errors clearly asks for it."""
-        seen, model, known, sigma = self._observed(), self.model, self.known, _ANNEAL[-1][0]
+        seen, model, known, sigma = self._observed(), self.model, self.known, BELIEVED_PX
         if bend_score(seen, model, sigma) < _MAYBE_BENT:
             return
         self.known = known.copy()

@@ -15,11 +15,13 @@ from jaxtyping import Bool, Float64, Int64
 
 from fourd.camera.between import hold_lost, pose_all
 from fourd.camera.bundle import Task, adjust, focal_uncertainty
+from fourd.camera.growth import BELIEVED_PX as TRAVELLING_PX
 from fourd.camera.growth import Growth, starting_pair
 from fourd.camera.model import UNIT, Model, Seen
 from fourd.camera.shots import keyframes, lasting_enough, still_share
 from fourd.camera.still import FOV_DEG
 from fourd.camera.tracks import Tracks, spread
+from fourd.camera.turning import BELIEVED_PX as TURNING_PX
 from fourd.camera.turning import SURE_FOCAL, explained, largest_turn_px, solve_turning
 from fourd.camera.uncertainty import jackknife
 from fourd.types import Uncertainty
@@ -40,8 +42,6 @@ _STILL_PX = 0.6
 _TURNS = 0.9
 """A turning camera explains at least this share of the observations, or of what a travelling one explains."""
 _EXPLAINED_PX = 1.0
-_TURNING_PX, _TRAVELLING_PX = 0.8, 0.4
-"""Errors that the last adjustments believe."""
 _DOUBTFUL = 0.35
 """Share of the observations explained under which the cameras are doubtful."""
 _START_FOVS_DEG = (62.0, 45.0, 80.0)
@@ -109,7 +109,7 @@ def solve(
             if travels * _TURNS > share:
                 return _travelling(seen, key_seen, growth, landmarks, travels)
     # The jackknife looks at what the model was adjusted to.
-    doubt = jackknife(core_seen, turning, _TURNING_PX, travels=False, focal=sure)
+    doubt = jackknife(core_seen, turning, TURNING_PX, travels=False, focal=sure)
     return replace(_turning(seen, core, turning, keys, sure, share), uncertainty=doubt)
 
 
@@ -187,14 +187,14 @@ def _travelling(seen: Seen, key_seen: Seen, growth: Growth, keys: Int64[np.ndarr
         )
         model = adjust(known, replace(model, focal=focal), Task(0.8, 15, focal=False))
         told = False
-    elif focal_uncertainty(known, model, _TRAVELLING_PX) > SURE_FOCAL:
+    elif focal_uncertainty(known, model, TRAVELLING_PX) > SURE_FOCAL:
         warnings += (
             f"The camera's path tells little about its focal length; a field of view of {_fov_deg(model.focal):.0f}"
             " degrees is the best guess. If you know it, give the cameras.",
         )
     # From here on as if the pictures had been straight.
     seen, bend, model = seen.straight(model.bend), model.bend, replace(model, bend=0.0)
-    doubt = jackknife(known.straight(bend), model, _TRAVELLING_PX, travels=True, focal=told)
+    doubt = jackknife(known.straight(bend), model, TRAVELLING_PX, travels=True, focal=told)
     model = pose_all(seen, growth.known, model, keys)
     model, away = hold_lost(seen, growth.known, model)
     if away:

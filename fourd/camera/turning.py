@@ -17,6 +17,8 @@ from fourd.camera.model import Model, Seen, orthonormal
 _ROUNDS = 15
 _SOFT_PX = 3.0
 _ANNEAL = ((6.0, 6), (3.0, 8), (1.5, 8), (0.8, 10))
+BELIEVED_PX = _ANNEAL[-1][0]
+"""Error that the last adjustment believes."""
 SURE_FOCAL = 0.02
 """Standard deviation of the logarithm of the focal length, were errors independent, at which it is
 believed. They are not independent: the real error may be several times as large."""
@@ -55,7 +57,7 @@ def solve_turning(seen: Seen, focal: float, free_focal: bool = True) -> tuple[Mo
     start = _chained(seen, focal)
     if free_focal:
         model = _annealed(seen, start, True)
-        if focal_uncertainty(seen, model, _ANNEAL[-1][0], translation=False) < SURE_FOCAL:
+        if focal_uncertainty(seen, model, BELIEVED_PX, translation=False) < SURE_FOCAL:
             return at_infinity(model), True
     return at_infinity(_annealed(seen, start, False)), False
 

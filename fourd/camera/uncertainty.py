@@ -52,8 +52,9 @@ def jackknife(seen: Seen, model: Model, sigma_px: float, *, travels: bool, focal
     position, rotation_rad, log_focal = worst.tolist()
     if focal:
         log_focal = max(log_focal, focal_uncertainty(seen, model, sigma_px, travels))
-    found = (position if travels else 0.0, float(np.degrees(rotation_rad)), log_focal if focal else 0.0)
-    return Uncertainty(found[0], found[1], found[2] if focal else None) if np.isfinite(found).all() else None
+    if not np.isfinite((position, rotation_rad, log_focal)).all():
+        return None
+    return Uncertainty(position, float(np.degrees(rotation_rad)), log_focal if focal else None)
 
 
 def _groups(seen: Seen) -> list[Int64[np.ndarray, " n"]]:

@@ -163,26 +163,21 @@ class Outlines:
         y, x = np.mgrid[: self._hw[0], : self._hw[1]].astype(np.float32)
         block = np.ones((3, 3), np.uint8)
         for order, way in ((range(t), -1), (range(t - 1, -1, -1), 1)):
-            before: Array | None = None
+            before, colours = None, None
             for i in order:
+                last, colours = colours, lab(shrink(self._picture(i), self._hw))
                 # Not the rim, which may already be the ground.
                 here = cv2.erode(self._seeds[i].astype(np.float32), block)
-                if before is not None and before.any():
+                if before is not None and last is not None and before.any():
                     flow, seen = flow_at(self._motion, i, way, self._hw), visible_at(self._motion, i, way, self._hw)
                     at = x + flow[..., 0], y + flow[..., 1]
                     there = cv2.remap(before, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-                    kept = np.where(seen, 1, _LOST + (_FOUND - _LOST) * self._alike(i, i + way, at))
+                    kept = np.where(seen, 1, _LOST + (_FOUND - _LOST) * _alike(colours, last, at))
                     there = there * self._keep * kept * _probability(2 * told(i) + _FADES)
                     most[i] = np.maximum(most[i], there.astype(np.float32))
                     here = np.maximum(here, there.astype(np.float32))
                 before = np.where(here > 0.01, here, np.float32(0))
         return most
-
-    def _alike(self, i: int, j: int, at: tuple[Array, Array]) -> Float32[Array, "h w"]:
-        """Whether places in frame ``j`` have the colours of the pixels of frame ``i``, 0 to 1."""
-        here, there = (lab(shrink(self._picture(k), self._hw)) for k in (i, j))
-        apart = lengths(cv2.remap(there, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) - here)
-        return np.exp(-((cv2.blur(apart, (3, 3)) / _ALIKE) ** 2)).astype(np.float32)
 
     def _odds(self, i: int, hue: Float32[Array, "h w"], carried: Float32[Array, "h w"]) -> Float32[Array, "h w"]:
         """Log-odds of belonging to a thing."""
@@ -232,3 +227,9 @@ def _spread(odds: Float32[Array, "h w"], picture: UInt8[Array, "h w 3"]) -> Floa
 
 def _probability(odds: Float32[Array, "h w"]) -> Float32[Array, "h w"]:
     return (1 / (1 + np.exp(-odds))).astype(np.float32)
+
+
+def _alike(here: Float32[Array, "h w 3"], there: Float32[Array, "h w 3"], at: tuple[Array, Array]) -> Array:
+    """Whether places of another frame have the colours (Lab) of the pixels of this one, 0 to 1."""
+    apart = lengths(cv2.remap(there, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) - here)
+    return np.exp(-((cv2.blur(apart, (3, 3)) / _ALIKE) ** 2)).astype(np.float32)

@@ -15,13 +15,13 @@ import torch
 
 from fourd.checked import checked
 from fourd.errors import FormatError
+from fourd.files import FILMS
 from fourd.formats.contents import Contents
 from fourd.geometry import pinhole
 from fourd.types import Cameras, Provenance, Sound, Splats
 
 READ = (".glb", ".4dgs", ".splatv", ".ply", ".spz", ".splat")
 """Suffixes of what can be opened as a scene."""
-_FILMS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif")
 _HW = (720, 1280)
 _VIEW_DEG = 50.0
 _FPS = 24.0
@@ -86,7 +86,7 @@ def _contents(path: Path, head: bytes) -> Contents:
         from fourd.formats import splat
 
         return Contents(splat.read(path))
-    film = " A video becomes one by `fourd lift`." if path.suffix.lower() in _FILMS else ""
+    film = " A video becomes one by `fourd lift`." if path.suffix.lower() in (*FILMS, ".gif") else ""
     raise FormatError(f"{path} is no scene that can be read. Known are {', '.join(READ[:-1])} and {READ[-1]}.{film}")
 
 

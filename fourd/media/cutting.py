@@ -62,6 +62,13 @@ def cuts(clip: Clip) -> list[tuple[int, int]]:
 
 
 @checked
+def spans(clip: Clip) -> list[tuple[int, int]]:
+    """The first frame of each shot, and the one after its last."""
+    seams = cuts(clip)
+    return list(zip([0, *(first for _, first in seams)], [*(end for end, _ in seams), len(clip)], strict=True))
+
+
+@checked
 def shots(clip: Clip) -> list[Clip]:
     """A clip for each shot, with its part of the sound, numbered from 1 in its name; the clip itself if it has one.
 
@@ -74,18 +81,18 @@ def shots(clip: Clip) -> list[Clip]:
         >>> len(shots(still))
         1
     """
-    seams = cuts(clip)
-    if not seams:
+    found = spans(clip)
+    if len(found) == 1:
         return [clip]
-    parts = []
-    ends, firsts = [0, *(end for end, _ in seams)], [0, *(first for _, first in seams)]
-    for number, (before, first, last) in enumerate(zip(ends, firsts, [*ends[1:], len(clip)], strict=True), 1):
+    parts, before = [], 0
+    for number, (first, last) in enumerate(found, 1):
         start_s = float(clip.time_s[first]) if first else 0.0
         end_s = float(clip.time_s[last]) if last < len(clip) else math.inf
         sound = None if clip.sound is None else _heard(clip.sound, start_s, end_s)
         time_s = clip.time_s[first:last] - start_s
         warnings = clip.warnings + ((_MIXED.format(first - before),) if first > before else ())
         parts.append(Clip(clip.frames[first:last], time_s, sound, f"{clip.name}_{number}", warnings))
+        before = last
     return parts
 
 

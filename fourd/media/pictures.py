@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fourd.checked import checked
 from fourd.errors import InputError, LimitError, MediaError
-from fourd.files import replacing
+from fourd.files import FILMS, replacing
 from fourd.media.colour import on_white
 from fourd.media.container import check_file
 from fourd.media.stack import Stack
@@ -31,7 +31,6 @@ _SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".bmp",
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 _BROKEN = (OSError, EOFError, SyntaxError, ValueError, LookupError, struct.error)
 """What Pillow raises over broken pictures."""
-_FILMS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 _FOLDER_FPS = 24.0
 _HURRY_MS = 100.0
 """How long browsers show a picture of an animation that asks for less than 11 ms."""
@@ -101,7 +100,7 @@ def listed(path: Path) -> list[Path] | None:
         found = [p for p in found if p.suffix.lower() in _SUFFIXES]
         kind = "folder"
     elif not path.exists() and glob.has_magic(str(path)):
-        found = [p for p in map(Path, glob.glob(str(path))) if p.is_file() and p.suffix.lower() not in _FILMS]
+        found = [p for p in map(Path, glob.glob(str(path))) if p.is_file() and p.suffix.lower() not in FILMS]
         kind = "pattern"
     else:
         return None
@@ -113,7 +112,7 @@ def listed(path: Path) -> list[Path] | None:
 def _films(path: Path) -> str:
     """What to do about a folder or a glob of videos, which somebody wants to lift all at once."""
     found = sorted(path.iterdir()) if path.is_dir() else [Path(name) for name in sorted(glob.glob(str(path)))]
-    films = [file for file in found if file.suffix.lower() in _FILMS]
+    films = [file for file in found if file.suffix.lower() in FILMS]
     return f" Each of its videos is a clip of its own: give {films[0]}, and so on." if films else ""
 
 

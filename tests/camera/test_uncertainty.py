@@ -35,9 +35,8 @@ def test_exact_tracks_leave_nothing_unsure(world):
     seen, model = exact(world, frames=8, points=200)
     found = told(seen, model)
     assert found.position < 1e-4 and found.rotation_deg < 1e-2
-    assert (
-        found.focal is not None and found.focal < 5e-3
-    )  # No tracks are believed to be better than a tenth of a pixel.
+    # No tracks are believed to be better than a tenth of a pixel.
+    assert found.focal is not None and found.focal < 5e-3
 
 
 def test_the_errors_are_about_as_large_as_is_said(world):
